@@ -1,0 +1,87 @@
+// Package pod is the contract between the controllers that together make a Native Pod run: who writes which annotation
+// and condition of the Pod object, in which form. Every field has one writer:
+//
+//	image controller   AnnotationImages, AnnotationImageReferences
+//	ncp controller     AnnotationNetwork
+//	dataplane          condition ConditionNetworkReady
+//	spherelet          AnnotationVMUUID and the rest of the status
+package pod
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"net"
+)
+
+// Annotations of a Native Pod.
+const (
+	// AnnotationImages holds Images as JSON. Written by the image controller.
+	AnnotationImages = "pacific.internal/images"
+	// AnnotationImageReferences maps container names to image digests as JSON, under the name that the original uses.
+	AnnotationImageReferences = "vmware-system-image-references"
+	// AnnotationNetwork holds Network as JSON. Written by the ncp controller.
+	AnnotationNetwork = "pacific.internal/network"
+	// AnnotationVMUUID is the id of the pod's machine on its host. Written by the spherelet.
+	AnnotationVMUUID = "vmware-system-vm-uuid"
+)
+
+// ConditionNetworkReady is True once the pod's port on its host passes traffic. Written by the dataplane.
+const ConditionNetworkReady = "pacific.internal/NetworkReady"
+
+// Images is the state of a pod's images, by container name (init and ephemeral containers included).
+type Images map[string]Image
+
+// Image is the state of the image of one container on the pod's host.
+type Image struct {
+	// Reference is the image as the container names it.
+	Reference string `json:"reference"`
+	// Digest of the platform's manifest, "sha256:…"; set when the host has the image.
+	Digest string `json:"digest,omitempty"`
+	// Reason is empty when the host has the image or the pull goes on, else the kubelet's reason:
+	// ErrImagePull, ImagePullBackOff, ErrImageNeverPull, InvalidImageName.
+	Reason string `json:"reason,omitempty"`
+	// Message is for people, in the registry's or the check's own words.
+	Message string `json:"message,omitempty"`
+}
+
+// Ready tells whether the host has the image.
+func (i Image) Ready() bool { return i.Digest != "" }
+
+// Network is the port of a pod.
+type Network struct {
+	// Addresses in CIDR form; the first is the pod's IP. A routed port has full-length prefixes.
+	Addresses []string `json:"addresses"`
+	MAC       string   `json:"mac"`
+	// Gateways are on link and have GatewayMAC as permanent neighbour entry.
+	Gateways   []string `json:"gateways"`
+	GatewayMAC string   `json:"gatewayMAC"`
+	MTU        int      `json:"mtu"`
+}
+
+// GatewayAddress is the link-local gateway of every routed port. It is never on a wire: the guest has a permanent
+// neighbour entry for it and the host answers for any address.
+const GatewayAddress = "169.254.1.1"
+
+// GatewayMAC is the hardware address of the host's end of every port. All taps of a host may share it, since each is a
+// link of its own.
+const GatewayMAC = "ee:ee:ee:ee:ee:ee"
+
+// TapName is the name of the tap of the first port of the machine with this id; at most 15 characters (IFNAMSIZ-1).
+func TapName(machineID string) string {
+	h := sha256.Sum256([]byte(machineID))
+	return "tap" + hex.EncodeToString(h[:])[:12]
+}
+
+// MAC is the hardware address of the guest's end of the first port of the machine with this id: locally administered,
+// unicast, derived, so that it survives every restart.
+func MAC(machineID string) string {
+	h := sha256.Sum256([]byte("mac/" + machineID))
+	return net.HardwareAddr{0x02, 0x50, 0x56, h[0], h[1], h[2]}.String()
+}
+
+// MachineID is the id of a pod's machine on its host.
+func MachineID(uid string) string { return uid }
+
+// EphemeralDiskID is the id of a pod's ephemeral disk on its host.
+func EphemeralDiskID(uid string) string { return fmt.Sprintf("%s-ephemeral", uid) }
