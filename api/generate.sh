@@ -1,5 +1,6 @@
 #!/bin/sh
-# Regenerates the Go code of the .proto files. Needs protoc; the plugins are installed at the versions below.
+# Regenerates the Go code of the .proto files. Needs protoc with its well-known types (Debian: protobuf-compiler, libprotobuf-dev).
+# The plugins are installed at the versions below.
 set -eu
 cd "$(dirname "$0")/.."
 GOBIN="$PWD/.tools" && export GOBIN

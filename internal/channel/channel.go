@@ -1,0 +1,65 @@
+// Package channel is the personality channel of a CRX: yamux over one virtio-serial port.
+//
+// The host's end is a unix socket that the VMM listens on; the guest's end is a character device. Either end can go
+// away at any time and come back: the host because a daemon was killed, the guest because it was restarted. Neither a
+// virtio-serial port nor the VMM clears what is under way when that happens, so every connection begins with a
+// handshake that finds the start of the new conversation in whatever is left of the old one:
+//
+//	host  -> guest   "\nPACIFIC-HELLO <32 hex digits>\n"
+//	guest -> host    "\nPACIFIC-READY <the same digits>\n"
+//
+// The guest throws away what is before a HELLO, and of several HELLOs answers each; the host throws away what is before
+// the READY with its own digits. Then yamux starts, the host as its client. A guest that sees the port hang up, or bytes
+// that are not yamux, drops the session and waits for the next HELLO.
+//
+// Each yamux stream begins with one line of JSON, a Header, written by the end that opens it.
+package channel
+
+// Header is the first line of every stream.
+type Header struct {
+	Kind Kind `json:"kind"`
+	// Session and Stream ("stdin", "stdout", "stderr") for KindSession.
+	Session string `json:"session,omitempty"`
+	Stream  string `json:"stream,omitempty"`
+	// Port of the pod for KindPort.
+	Port int32 `json:"port,omitempty"`
+	// Log for KindLog.
+	Log *LogRequest `json:"log,omitempty"`
+	// Address ("host:port") for KindDial.
+	Address string `json:"address,omitempty"`
+}
+
+// Kind of a stream.
+type Kind string
+
+const (
+	// KindRPC carries ttrpc; opened by the host.
+	KindRPC Kind = "rpc"
+	// KindSession carries one stdio stream of an exec or attach session; opened by the host. The guest closes an output
+	// stream when it is complete; the host closes stdin for EOF.
+	KindSession Kind = "session"
+	// KindPort carries a connection to a port on the pod's loopback; opened by the host.
+	KindPort Kind = "port"
+	// KindLog carries a container's log in the CRI log format; opened by the host. The guest closes it at the end.
+	KindLog Kind = "log"
+	// KindDial carries a TCP connection that the host makes for the guest; opened by the guest. The host first writes one
+	// line of JSON, a DialResult.
+	KindDial Kind = "dial"
+)
+
+// LogRequest selects lines of a container's log.
+type LogRequest struct {
+	Container string `json:"container"`
+	// Attempt is the container's restart count when the wanted instance ran.
+	Attempt uint32 `json:"attempt"`
+	Follow  bool   `json:"follow,omitempty"`
+	// TailLines from the end; -1 for all.
+	TailLines int64 `json:"tailLines"`
+	// SinceUnixNanos leaves out older lines; 0 for all.
+	SinceUnixNanos int64 `json:"sinceUnixNanos,omitempty"`
+}
+
+// DialResult is the host's answer on a stream of KindDial. Error is empty when the connection stands.
+type DialResult struct {
+	Error string `json:"error,omitempty"`
+}
