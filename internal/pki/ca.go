@@ -1,0 +1,151 @@
+// Package pki issues and renews the X.509 certificates of Pacific's parts and serves them to crypto/tls in a way that
+// a renewed file is used without a restart.
+package pki
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/big"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/google/renameio/v2"
+)
+
+const (
+	caLife   = 10 * 365 * 24 * time.Hour
+	leafLife = 365 * 24 * time.Hour
+	// backdate keeps a certificate valid for parts whose clock is a little behind the issuer's.
+	backdate = 5 * time.Minute
+)
+
+// CA is a certificate authority whose certificate and key lie in two PEM files.
+type CA struct {
+	cert *x509.Certificate
+	key  crypto.Signer
+	now  func() time.Time
+}
+
+// LoadOrCreateCA reads the authority from its files, or makes a new one with this common name if neither file exists.
+// One file without the other is an error: a new authority would make every issued certificate void.
+func LoadOrCreateCA(certFile, keyFile, commonName string) (*CA, error) {
+	_, certErr := os.Stat(certFile)
+	_, keyErr := os.Stat(keyFile)
+	if errors.Is(certErr, fs.ErrNotExist) && errors.Is(keyErr, fs.ErrNotExist) {
+		if err := createCA(certFile, keyFile, commonName); err != nil {
+			return nil, fmt.Errorf("create certificate authority %s: %w", certFile, err)
+		}
+	}
+	return LoadCA(certFile, keyFile)
+}
+
+// LoadCA reads an authority from its files.
+func LoadCA(certFile, keyFile string) (*CA, error) {
+	cert, key, err := loadPair(certFile, keyFile)
+	if err != nil {
+		return nil, fmt.Errorf("load certificate authority %s: %w", certFile, err)
+	}
+	if !cert.IsCA {
+		return nil, fmt.Errorf("load certificate authority %s: the certificate is not an authority's", certFile)
+	}
+	return &CA{cert: cert, key: key, now: time.Now}, nil
+}
+
+func createCA(certFile, keyFile, commonName string) error {
+	key, err := newKey()
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	template := &x509.Certificate{
+		Subject:               pkix.Name{CommonName: commonName},
+		NotBefore:             now.Add(-backdate),
+		NotAfter:              now.Add(caLife),
+		KeyUsage:              x509.KeyUsageCertSign | x509.KeyUsageCRLSign | x509.KeyUsageDigitalSignature,
+		BasicConstraintsValid: true,
+		IsCA:                  true,
+	}
+	der, err := sign(template, template, key.Public(), key)
+	if err != nil {
+		return err
+	}
+	return writePair(certFile, keyFile, der, key)
+}
+
+func newKey() (*ecdsa.PrivateKey, error) { return ecdsa.GenerateKey(elliptic.P256(), rand.Reader) }
+
+func sign(template, parent *x509.Certificate, pub crypto.PublicKey, signer crypto.Signer) ([]byte, error) {
+	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))
+	if err != nil {
+		return nil, err
+	}
+	template.SerialNumber = serial
+	return x509.CreateCertificate(rand.Reader, template, parent, pub, signer)
+}
+
+// writePair writes the key first: a certificate on disk always has its key.
+func writePair(certFile, keyFile string, der []byte, key *ecdsa.PrivateKey) error {
+	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return err
+	}
+	for _, dir := range []string{filepath.Dir(keyFile), filepath.Dir(certFile)} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return err
+		}
+	}
+	keyPEM := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})
+	if err := renameio.WriteFile(keyFile, keyPEM, 0o600, renameio.IgnoreUmask()); err != nil {
+		return err
+	}
+	certPEM := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	return renameio.WriteFile(certFile, certPEM, 0o600, renameio.IgnoreUmask())
+}
+
+func loadPair(certFile, keyFile string) (*x509.Certificate, crypto.Signer, error) {
+	cert, err := readCertificate(certFile)
+	if err != nil {
+		return nil, nil, err
+	}
+	data, err := os.ReadFile(keyFile)
+	if err != nil {
+		return nil, nil, err
+	}
+	block, _ := pem.Decode(data)
+	if block == nil {
+		return nil, nil, fmt.Errorf("%s holds no PEM block", keyFile)
+	}
+	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", keyFile, err)
+	}
+	key, ok := parsed.(crypto.Signer)
+	if !ok {
+		return nil, nil, fmt.Errorf("%s holds no signing key", keyFile)
+	}
+	if pub, ok := key.Public().(interface{ Equal(crypto.PublicKey) bool }); !ok || !pub.Equal(cert.PublicKey) {
+		return nil, nil, fmt.Errorf("%s is not the key of %s", keyFile, certFile)
+	}
+	return cert, key, nil
+}
+
+func readCertificate(file string) (*x509.Certificate, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	block, _ := pem.Decode(data)
+	if block == nil {
+		return nil, fmt.Errorf("%s holds no PEM block", file)
+	}
+	return x509.ParseCertificate(block.Bytes)
+}
