@@ -101,8 +101,7 @@ type FetchRequest struct {
 	Os             string                 `protobuf:"bytes,10,opt,name=os,proto3" json:"os,omitempty"`
 	Architecture   string                 `protobuf:"bytes,11,opt,name=architecture,proto3" json:"architecture,omitempty"`
 	Variant        string                 `protobuf:"bytes,12,opt,name=variant,proto3" json:"variant,omitempty"`
-	DiskLun        int32                  `protobuf:"varint,13,opt,name=disk_lun,json=diskLun,proto3" json:"disk_lun,omitempty"`          // image disk to write
-	ScratchLun     int32                  `protobuf:"varint,14,opt,name=scratch_lun,json=scratchLun,proto3" json:"scratch_lun,omitempty"` // ext4 scratch disk for unpacking
+	DiskLun        int32                  `protobuf:"varint,13,opt,name=disk_lun,json=diskLun,proto3" json:"disk_lun,omitempty"` // image disk to write: an empty ext4 file system
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -228,13 +227,6 @@ func (x *FetchRequest) GetDiskLun() int32 {
 	return 0
 }
 
-func (x *FetchRequest) GetScratchLun() int32 {
-	if x != nil {
-		return x.ScratchLun
-	}
-	return 0
-}
-
 type FetchProgress struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Stage         string                 `protobuf:"bytes,1,opt,name=stage,proto3" json:"stage,omitempty"`
@@ -312,13 +304,14 @@ func (x *FetchProgress) GetFailure() *Failure {
 }
 
 type Result struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Digest        string                 `protobuf:"bytes,1,opt,name=digest,proto3" json:"digest,omitempty"` // of the platform's manifest
-	Filesystem    string                 `protobuf:"bytes,2,opt,name=filesystem,proto3" json:"filesystem,omitempty"`
-	SizeBytes     uint64                 `protobuf:"varint,3,opt,name=size_bytes,json=sizeBytes,proto3" json:"size_bytes,omitempty"` // used bytes of the disk, from its start
-	Config        []byte                 `protobuf:"bytes,4,opt,name=config,proto3" json:"config,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Digest         string                 `protobuf:"bytes,1,opt,name=digest,proto3" json:"digest,omitempty"` // of the platform's manifest
+	Filesystem     string                 `protobuf:"bytes,2,opt,name=filesystem,proto3" json:"filesystem,omitempty"`
+	SizeBytes      uint64                 `protobuf:"varint,3,opt,name=size_bytes,json=sizeBytes,proto3" json:"size_bytes,omitempty"` // used bytes of the disk; the rest of the file is a hole
+	Config         []byte                 `protobuf:"bytes,4,opt,name=config,proto3" json:"config,omitempty"`
+	ResolvedDigest string                 `protobuf:"bytes,5,opt,name=resolved_digest,json=resolvedDigest,proto3" json:"resolved_digest,omitempty"` // what the reference names: the index's digest, or digest again
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Result) Reset() {
@@ -379,6 +372,13 @@ func (x *Result) GetConfig() []byte {
 	return nil
 }
 
+func (x *Result) GetResolvedDigest() string {
+	if x != nil {
+		return x.ResolvedDigest
+	}
+	return ""
+}
+
 // Failure says why the image cannot be had, in the registry's or the check's own words.
 type Failure struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -436,7 +436,7 @@ var File_fetcher_v1_fetcher_proto protoreflect.FileDescriptor
 
 const file_fetcher_v1_fetcher_proto_rawDesc = "" +
 	"\n" +
-	"\x18fetcher/v1/fetcher.proto\x12\x12pacific.fetcher.v1\"\xb6\x03\n" +
+	"\x18fetcher/v1/fetcher.proto\x12\x12pacific.fetcher.v1\"\x9b\x03\n" +
 	"\fFetchRequest\x12\x1c\n" +
 	"\treference\x18\x01 \x01(\tR\treference\x12\x16\n" +
 	"\x06digest\x18\x02 \x01(\tR\x06digest\x12\x1a\n" +
@@ -452,9 +452,7 @@ const file_fetcher_v1_fetcher_proto_rawDesc = "" +
 	" \x01(\tR\x02os\x12\"\n" +
 	"\farchitecture\x18\v \x01(\tR\farchitecture\x12\x18\n" +
 	"\avariant\x18\f \x01(\tR\avariant\x12\x19\n" +
-	"\bdisk_lun\x18\r \x01(\x05R\adiskLun\x12\x1f\n" +
-	"\vscratch_lun\x18\x0e \x01(\x05R\n" +
-	"scratchLun\"\xd0\x01\n" +
+	"\bdisk_lun\x18\r \x01(\x05R\adiskLunJ\x04\b\x0e\x10\x0f\"\xd0\x01\n" +
 	"\rFetchProgress\x12\x14\n" +
 	"\x05stage\x18\x01 \x01(\tR\x05stage\x12\x1d\n" +
 	"\n" +
@@ -462,7 +460,7 @@ const file_fetcher_v1_fetcher_proto_rawDesc = "" +
 	"\vbytes_total\x18\x03 \x01(\x04R\n" +
 	"bytesTotal\x122\n" +
 	"\x06result\x18\x04 \x01(\v2\x1a.pacific.fetcher.v1.ResultR\x06result\x125\n" +
-	"\afailure\x18\x05 \x01(\v2\x1b.pacific.fetcher.v1.FailureR\afailure\"w\n" +
+	"\afailure\x18\x05 \x01(\v2\x1b.pacific.fetcher.v1.FailureR\afailure\"\xa0\x01\n" +
 	"\x06Result\x12\x16\n" +
 	"\x06digest\x18\x01 \x01(\tR\x06digest\x12\x1e\n" +
 	"\n" +
@@ -470,7 +468,8 @@ const file_fetcher_v1_fetcher_proto_rawDesc = "" +
 	"filesystem\x12\x1d\n" +
 	"\n" +
 	"size_bytes\x18\x03 \x01(\x04R\tsizeBytes\x12\x16\n" +
-	"\x06config\x18\x04 \x01(\fR\x06config\"\xe8\x01\n" +
+	"\x06config\x18\x04 \x01(\fR\x06config\x12'\n" +
+	"\x0fresolved_digest\x18\x05 \x01(\tR\x0eresolvedDigest\"\xe8\x01\n" +
 	"\aFailure\x124\n" +
 	"\x04kind\x18\x01 \x01(\x0e2 .pacific.fetcher.v1.Failure.KindR\x04kind\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\"\x8c\x01\n" +
