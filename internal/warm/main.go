@@ -30,6 +30,10 @@ import (
 	_ "sigs.k8s.io/knftables"
 	_ "golang.org/x/time/rate"
 	_ "github.com/google/uuid"
+	_ "github.com/google/renameio/v2"
+	_ "github.com/moby/sys/user"
+	_ "github.com/safchain/ethtool"
+	_ "github.com/spf13/pflag"
 	_ "github.com/prometheus/client_golang/prometheus"
 	_ "k8s.io/kubernetes/third_party/forked/golang/expansion"
 )
