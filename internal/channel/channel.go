@@ -12,6 +12,11 @@
 // the READY with its own digits. Then yamux starts, the host as its client. A guest that sees the port hang up, or bytes
 // that are not yamux, drops the session and waits for the next HELLO.
 //
+// A HELLO is a HELLO wherever it stands, in the middle of a yamux frame too, since the host before may have died there. So
+// that data never looks like one, the host writes a backslash after each "\nPACIFIC-HELLO " in what yamux sends, and the
+// guest takes it out again. The VMM keeps a HELLO until the guest opens the port: the host just waits for the READY, also
+// while the guest boots, and sends nothing twice.
+//
 // Each yamux stream begins with one line of JSON, a Header, written by the end that opens it.
 package channel
 
