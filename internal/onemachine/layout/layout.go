@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/netip"
 	"path/filepath"
+
+	supervisorpki "pacific/internal/supervisor/pki"
 )
 
 // Ports of the daemons.
@@ -145,10 +147,10 @@ func (l Layout) pair(name string) Pair {
 // HostCA signs certificates of hostd and its clients.
 func (l Layout) HostCA() Pair { return l.pair("host-ca") }
 
-// SupervisorCA signs everything of Kubernetes; the supervisor keeps it.
+// SupervisorCA signs everything of Kubernetes.
 func (l Layout) SupervisorCA() Pair {
-	dir := filepath.Join(l.SupervisorDir(), "pki")
-	return Pair{Cert: filepath.Join(dir, "ca.crt"), Key: filepath.Join(dir, "ca.key")}
+	files := supervisorpki.Layout{DataDir: l.SupervisorDir()}
+	return Pair{Cert: files.Cert(supervisorpki.CA), Key: files.Key(supervisorpki.CA)}
 }
 
 // HostdServing is hostd's serving certificate.
