@@ -9,31 +9,26 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"pacific/internal/channel/uevent"
 )
 
 // WaitDevice returns the path of the block device with this LUN, e.g. "/dev/sdb". It waits until the kernel has found
-// the disk or ctx ends; it wakes by the kernel's uevents. It needs /sys and a devtmpfs on /dev.
+// the disk or ctx ends. It needs /sys and a devtmpfs on /dev.
 func WaitDevice(ctx context.Context, lun int) (string, error) {
-	// Listening starts before the first look, so that a disk which comes between the two is not missed.
-	events, err := listen()
+	var path string
+	err := uevent.Await(ctx, func() (bool, error) {
+		var err error
+		path, err = find("/sys", "/dev", lun)
+		if errors.Is(err, fs.ErrNotExist) {
+			return false, nil
+		}
+		return err == nil, err
+	})
 	if err != nil {
-		return "", fmt.Errorf("scsi disk 0:0:0:%d: %w", lun, err)
+		return "", fmt.Errorf("wait for scsi disk 0:0:0:%d: %w", lun, err)
 	}
-	defer events.Close()
-	stop := context.AfterFunc(ctx, func() { events.Close() })
-	defer stop()
-	for {
-		path, err := find("/sys", "/dev", lun)
-		if err == nil || !errors.Is(err, fs.ErrNotExist) {
-			return path, err
-		}
-		if err := events.next(); err != nil {
-			if ctx.Err() != nil {
-				return "", fmt.Errorf("scsi disk 0:0:0:%d did not appear: %w", lun, context.Cause(ctx))
-			}
-			return "", fmt.Errorf("scsi disk 0:0:0:%d: %w", lun, err)
-		}
-	}
+	return path, nil
 }
 
 // find looks the disk up; the error is fs.ErrNotExist while it is not there.
@@ -43,7 +38,7 @@ func find(sys, dev string, lun int) (string, error) {
 		return "", err
 	}
 	if len(names) == 0 {
-		return "", fmt.Errorf("scsi disk 0:0:0:%d: %w", lun, fs.ErrNotExist)
+		return "", fs.ErrNotExist
 	}
 	path := filepath.Join(dev, filepath.Base(names[0]))
 	if _, err := os.Stat(path); err != nil {

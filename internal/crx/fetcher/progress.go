@@ -1,0 +1,49 @@
+package fetcher
+
+import (
+	"io"
+	"time"
+
+	fetcherv1 "pacific/api/fetcher/v1"
+)
+
+// reportEvery bounds the stream of progress messages.
+const reportEvery = 500 * time.Millisecond
+
+// progress counts the bytes of an image's layers as they come in.
+type progress struct {
+	report      func(*fetcherv1.FetchProgress)
+	done, total uint64
+	last        time.Time
+}
+
+func newProgress(report func(*fetcherv1.FetchProgress), layers []layer) *progress {
+	p := &progress{report: report}
+	for _, l := range layers {
+		p.total += uint64(l.desc.Size)
+	}
+	p.send("downloading")
+	return p
+}
+
+func (p *progress) send(stage string) {
+	p.last = time.Now()
+	p.report(&fetcherv1.FetchProgress{Stage: stage, BytesDone: p.done, BytesTotal: p.total})
+}
+
+// count reports what is read through the returned reader, in the goroutine of the reader.
+func (p *progress) count(r io.Reader) io.Reader { return &counting{r, p} }
+
+type counting struct {
+	r io.Reader
+	p *progress
+}
+
+func (c *counting) Read(b []byte) (int, error) {
+	n, err := c.r.Read(b)
+	c.p.done += uint64(n)
+	if time.Since(c.p.last) >= reportEvery {
+		c.p.send("unpacking")
+	}
+	return n, err
+}
