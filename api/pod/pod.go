@@ -2,7 +2,7 @@
 // and condition of the Pod object, in which form. Every field has one writer:
 //
 //	image controller   AnnotationImages, AnnotationImageReferences
-//	ncp controller     AnnotationNetwork
+//	ncp controller     AnnotationNetwork, condition ConditionAddressAllocated
 //	dataplane          condition ConditionNetworkReady
 //	spherelet          AnnotationVMUUID and the rest of the status
 package pod
@@ -23,6 +23,10 @@ const (
 
 // ConditionNetworkReady is True once the pod's port on its host passes traffic. Written by the dataplane.
 const ConditionNetworkReady = "pacific.internal/NetworkReady"
+
+// ConditionAddressAllocated is False while the pod's node has no free address, with a message that says so. A pod that
+// never had to wait does not have it. Written by the ncp controller.
+const ConditionAddressAllocated = "pacific.internal/AddressAllocated"
 
 // Images is the state of a pod's images, by container name (init and ephemeral containers included).
 type Images map[string]Image

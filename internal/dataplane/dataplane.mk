@@ -1,0 +1,2 @@
+bin/dataplane: FORCE
+	go build -o $@ ./cmd/dataplane

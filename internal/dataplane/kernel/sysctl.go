@@ -1,0 +1,72 @@
+package kernel
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/vishvananda/netlink"
+)
+
+const sysctlRoot = "/proc/sys/net"
+
+// EnableForwarding makes the host a router for both families. IPv6 may be switched off altogether.
+func EnableForwarding() error {
+	if err := setSysctl("ipv4/ip_forward", "1"); err != nil {
+		return err
+	}
+	return optional(setSysctl("ipv6/conf/all/forwarding", "1"))
+}
+
+// PreparePort brings up the interface of a pod and sets how the kernel treats what comes from it.
+func PreparePort(links Links, name string) error {
+	link, ok := links.byName[name]
+	if !ok {
+		return nil
+	}
+	conf4, conf6 := "ipv4/conf/"+name, "ipv6/conf/"+name
+	err := errors.Join(
+		setSysctl(conf4+"/forwarding", "1"),
+		setSysctl(conf4+"/rp_filter", "1"),      // a second lock beside the firewall's: only sources that are routed here
+		setSysctl(conf4+"/send_redirects", "0"), // the guest has one way out, a better one does not exist
+		optional(setSysctl(conf6+"/forwarding", "1")),
+		optional(setSysctl(conf6+"/accept_ra", "0")), // a guest is no router of the host's
+	)
+	if err != nil {
+		return ifPresent(name, err)
+	}
+	return ifPresent(name, netlink.LinkSetUp(link))
+}
+
+// ifPresent drops errors about an interface that has gone meanwhile.
+func ifPresent(name string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if _, statErr := os.Stat(filepath.Join(sysctlRoot, "ipv4/conf", name)); errors.Is(statErr, fs.ErrNotExist) {
+		return nil
+	}
+	return fmt.Errorf("prepare interface %s: %w", name, err)
+}
+
+// setSysctl leaves a value alone that is right already: writing ip_forward resets other settings.
+func setSysctl(name, value string) error {
+	path := filepath.Join(sysctlRoot, name)
+	current, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	if string(current) == value+"\n" {
+		return nil
+	}
+	return os.WriteFile(path, []byte(value), 0)
+}
+
+func optional(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
