@@ -69,7 +69,9 @@ func (l Layout) Cgroup() string { return fmt.Sprintf("/pacific-%d", l.ID) }
 // HostCgroup is the parent of the cgroups of a host's machines.
 func (l Layout) HostCgroup(host string) string { return l.Cgroup() + "/" + host }
 
-func (l Layout) address(last byte) netip.Addr { return netip.AddrFrom4([4]byte{10, 77, byte(l.ID), last}) }
+func (l Layout) address(last byte) netip.Addr {
+	return netip.AddrFrom4([4]byte{10, 77, byte(l.ID), last})
+}
 
 // Subnet of the management network.
 func (l Layout) Subnet() netip.Prefix { return netip.PrefixFrom(l.address(0), 24) }

@@ -1,0 +1,44 @@
+package preflight
+
+import (
+	"errors"
+	"strings"
+	"testing"
+)
+
+var good = Facts{Root: true, MemoryAvailable: 16 << 30, DiskFree: 50 << 30, KVMDevice: true, TunDevice: true}
+
+func TestProblems(t *testing.T) {
+	wanted := Wanted{Hosts: 3, Accelerator: "auto", Home: "/h", BinDir: "/b"}
+	for _, c := range []struct {
+		name   string
+		change func(*Facts, *Wanted)
+		want   []string // a part of each problem, in order
+	}{
+		{"all there", func(*Facts, *Wanted) {}, nil},
+		{"a user", func(f *Facts, _ *Wanted) { *f = Facts{} }, []string{"not root"}},
+		{"packages", func(f *Facts, _ *Wanted) { f.MissingCommands = []string{"nft", "qemu-system-x86_64"} }, []string{"apt-get install nftables qemu-system-x86"}},
+		{"not built", func(f *Facts, _ *Wanted) { f.MissingFiles = []string{"hostd"} }, []string{"hostd in /b"}},
+		{"small", func(f *Facts, _ *Wanted) { f.MemoryAvailable, f.DiskFree = 1<<30, 1<<30 }, []string{"1.0 GiB of memory", "1.0 GiB free"}},
+		{"small, but it runs", func(f *Facts, _ *Wanted) { f.MemoryAvailable, f.DiskFree, f.Running = 1<<30, 1<<30, true }, nil},
+		{"no kvm, not wanted", func(f *Facts, _ *Wanted) { f.KVMDevice = false }, nil},
+		{"no kvm, wanted", func(f *Facts, w *Wanted) { f.KVMDevice, w.Accelerator = false, "kvm" }, []string{"/dev/kvm"}},
+		{"several", func(f *Facts, _ *Wanted) {
+			f.TunDevice, f.MissingCgroups, f.Kernel = false, []string{"pids"}, []error{errors.New("VXLAN")}
+		}, []string{"/dev/net/tun", "pids", "VXLAN"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			facts, w := good, wanted
+			c.change(&facts, &w)
+			got := Problems(facts, w)
+			if len(got) != len(c.want) {
+				t.Fatalf("got %v", got)
+			}
+			for i, part := range c.want {
+				if !strings.Contains(got[i].String(), part) {
+					t.Errorf("%q is not in %q", part, got[i])
+				}
+			}
+		})
+	}
+}
