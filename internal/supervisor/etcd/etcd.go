@@ -1,0 +1,109 @@
+// Package etcd runs the Supervisor's etcd inside its process.
+package etcd
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"go.etcd.io/etcd/server/v3/embed"
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// A single member elects itself, so the time-outs only decide how long that takes at the start: 0.1 to 0.5 s.
+	heartbeatMillis = 100
+	electionMillis  = 500
+	// quotaBytes is etcd's recommended maximum. The kube-apiserver compacts every 5 minutes.
+	quotaBytes = 8 << 30
+	// maxSocketPath is the room in sockaddr_un, without the closing zero. client.sock is the longest name.
+	maxSocketPath = 107
+)
+
+// Server is the component. Its only listener is a unix socket in a directory that nobody but its owner can enter; no
+// port is open, and no certificate is needed.
+type Server struct {
+	path   string
+	socket string   // for clients in this process
+	dir    *os.File // locked, and keeps the short name of a long path valid
+}
+
+// New returns an etcd that keeps everything in the directory path. Only one can have it at a time.
+func New(path string) (*Server, error) {
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return nil, err
+	}
+	if err := os.Chmod(path, 0o700); err != nil {
+		return nil, err
+	}
+	dir, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	// etcd locks its data as well, but only after it has taken the socket away from the one that runs.
+	if err := unix.Flock(int(dir.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		_ = dir.Close()
+		return nil, fmt.Errorf("lock %s: %w: does another supervisor run with this --data-dir? End it first", path, err)
+	}
+	socket := filepath.Join(path, "client.sock")
+	if len(socket) > maxSocketPath {
+		socket = "/proc/self/fd/" + strconv.Itoa(int(dir.Fd())) + "/client.sock"
+	}
+	return &Server{path: path, socket: socket, dir: dir}, nil
+}
+
+// Endpoint is the URL for clients in this process.
+func (s *Server) Endpoint() string { return "unix://" + s.socket }
+
+// Name of the component.
+func (*Server) Name() string { return "etcd" }
+
+// Run serves until ctx is cancelled.
+func (s *Server) Run(ctx context.Context, ready func()) error {
+	defer s.dir.Close()
+	server, err := embed.StartEtcd(s.config())
+	if err != nil {
+		return fmt.Errorf("start with data in %s: %w", s.path, err)
+	}
+	defer server.Close()
+	select {
+	case <-server.Server.ReadyNotify():
+		ready()
+	case err := <-server.Err():
+		return err
+	case <-server.Server.StopNotify():
+		return fmt.Errorf("stopped before it was ready: the data in %s cannot be used", s.path)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case err := <-server.Err():
+		return err
+	case <-server.Server.StopNotify():
+		return fmt.Errorf("stopped by itself: is the disk of %s full or broken?", s.path)
+	}
+}
+
+func (s *Server) config() *embed.Config {
+	config := embed.NewConfig()
+	config.Name = "supervisor"
+	config.Dir = filepath.Join(s.path, "data")
+	// A second socket for health and metrics: gRPC that shares one with HTTP goes through a slower server.
+	config.ListenClientUrls = []url.URL{{Scheme: "unix", Path: s.socket}}
+	config.ListenClientHttpUrls = []url.URL{{Scheme: "unix", Path: filepath.Join(filepath.Dir(s.socket), "http.sock")}}
+	// There is one member, and no other to listen to. What is advertised is a name in the member list only.
+	config.ListenPeerUrls = nil
+	config.InitialCluster = config.InitialClusterFromName(config.Name)
+	config.TickMs, config.ElectionMs = heartbeatMillis, electionMillis
+	config.QuotaBackendBytes = quotaBytes
+	config.EnableGRPCGateway = false
+	config.AuthToken = "" // no users, so no tokens
+	config.WarningUnaryRequestDuration = embed.DefaultWarningUnaryRequestDuration
+	config.ZapLoggerBuilder = embed.NewZapLoggerBuilder(newLogger())
+	return config
+}

@@ -1,0 +1,61 @@
+package pki
+
+import (
+	"net"
+
+	"pacific/internal/pki"
+)
+
+// Names by which the kube-apiserver is known.
+var apiServerNames = []string{
+	"kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local", "localhost",
+}
+
+// Addresses are what the certificates and kubeconfigs depend on.
+type Addresses struct {
+	// Advertise is where the kube-apiserver is reached; Service is the ClusterIP of Service "kubernetes".
+	Advertise, Service net.IP
+	// Server is the URL of the kube-apiserver.
+	Server string
+}
+
+// identity is a leaf certificate and the name of the authority that signs it.
+type identity struct {
+	name, authority string
+	leaf            pki.Leaf
+	kubeconfig      bool
+}
+
+// identities lists every certificate of the Supervisor.
+func (l Layout) identities(a Addresses) []identity {
+	ids := []identity{
+		{name: APIServer, authority: CA, leaf: pki.Leaf{
+			CommonName: "kube-apiserver",
+			DNSNames:   apiServerNames,
+			IPs:        []net.IP{a.Advertise, net.IPv4(127, 0, 0, 1), a.Service},
+			Server:     true,
+		}},
+		{name: FrontProxyClient, authority: FrontProxyCA, leaf: client("front-proxy-client")},
+		{name: KubeletClient, authority: CA, leaf: client("kube-apiserver-kubelet-client")},
+		user(Supervisor, "pacific:supervisor", "system:masters"),
+		user(Admin, "kubernetes-admin", "pacific:admins"),
+		user(Scheduler, "system:kube-scheduler"),
+		user(ControllerManager, "system:kube-controller-manager"),
+		user(ImageController, "pacific:image-controller"),
+		user(NCPController, "pacific:ncp-controller"),
+		user(NodeRole, "pacific:node-role-controller"),
+	}
+	for i := range ids {
+		ids[i].leaf.CertFile, ids[i].leaf.KeyFile = l.Cert(ids[i].name), l.Key(ids[i].name)
+	}
+	return ids
+}
+
+// user is an identity that speaks to the kube-apiserver by a kubeconfig.
+func user(name, commonName string, groups ...string) identity {
+	return identity{name: name, authority: CA, leaf: client(commonName, groups...), kubeconfig: true}
+}
+
+func client(commonName string, organizations ...string) pki.Leaf {
+	return pki.Leaf{CommonName: commonName, Organizations: organizations, Client: true}
+}

@@ -1,0 +1,78 @@
+// Package supervisor is the control plane of a cluster of hosts in one process: etcd, kube-apiserver, kube-scheduler,
+// kube-controller-manager, and Pacific's controllers.
+package supervisor
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"pacific/internal/supervisor/apiserver"
+	"pacific/internal/supervisor/bootstrap"
+	"pacific/internal/supervisor/component"
+	"pacific/internal/supervisor/controllermanager"
+	"pacific/internal/supervisor/etcd"
+	"pacific/internal/supervisor/pki"
+	"pacific/internal/supervisor/scheduler"
+	"pacific/internal/supervisor/upstream"
+)
+
+const (
+	// startTimeout is generous for a control plane in an emulated machine, about 8 times slower than a process.
+	startTimeout = 5 * time.Minute
+	// stopTimeout is for one of four stages; together they stay below the 20 s after which a stop is taken for a hang.
+	stopTimeout = 6 * time.Second
+)
+
+// Run runs the control plane until ctx is cancelled.
+func Run(ctx context.Context, config Config) error {
+	if err := config.validate(); err != nil {
+		return err
+	}
+	// The files refer to each other, and their readers may run elsewhere.
+	dir, err := filepath.Abs(config.DataDir)
+	if err != nil {
+		return err
+	}
+	config.DataDir = dir
+	stages, err := config.stages()
+	if err != nil {
+		return err
+	}
+	if err := upstream.Apply(); err != nil {
+		return fmt.Errorf("set feature gates: %w", err)
+	}
+	manager := component.Manager{Stages: stages, StartTimeout: startTimeout, StopTimeout: stopTimeout}
+	return manager.Run(ctx)
+}
+
+// stages are the components in the order of their start.
+func (c *Config) stages() ([]component.Stage, error) {
+	layout := c.layout()
+	store, err := etcd.New(c.etcdDir())
+	if err != nil {
+		return nil, fmt.Errorf("etcd: %w", err)
+	}
+	server, err := apiserver.New(apiserver.Config{
+		Layout: layout, Advertise: c.AdvertiseAddress, Port: Port, ServiceCIDR: c.ServiceCIDR, Etcd: store.Endpoint(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	scheduler, err := scheduler.New(layout.Kubeconfig(pki.Scheduler))
+	if err != nil {
+		return nil, err
+	}
+	manager, err := controllermanager.New(controllermanager.Config{Layout: layout, PodCIDR: c.PodCIDR, ServiceCIDR: c.ServiceCIDR})
+	if err != nil {
+		return nil, err
+	}
+	return []component.Stage{
+		{store, &pki.Keeper{Layout: layout, Addresses: c.addresses()}},
+		{server},
+		// Upstream's roles exist when the kube-apiserver is ready; ours are made by the applier.
+		{scheduler, manager, bootstrap.New(layout.Kubeconfig(pki.Supervisor))},
+		c.controllers(),
+	}, nil
+}
