@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -152,7 +153,7 @@ func (r *reconciler) prepare(links kernel.Links, ports []plan.Port) error {
 	for _, port := range ports {
 		index := links.Index(port.Interface)
 		if r.prepared[port.Interface] != index {
-			if err := kernel.PreparePort(links, port.Interface); err != nil {
+			if err := kernel.PreparePort(links, port.Interface, slices.ContainsFunc(port.Addresses, netip.Addr.Is6)); err != nil {
 				errs = append(errs, err)
 				continue
 			}

@@ -20,8 +20,9 @@ func EnableForwarding() error {
 	return optional(setSysctl("ipv6/conf/all/forwarding", "1"))
 }
 
-// PreparePort brings up the interface of a pod and sets how the kernel treats what comes from it.
-func PreparePort(links Links, name string) error {
+// PreparePort brings up the interface of a pod and sets how the kernel treats what comes from it. hostd makes interfaces
+// with IPv6 switched off; a pod with an address of that family needs it.
+func PreparePort(links Links, name string, ipv6 bool) error {
 	link, ok := links.byName[name]
 	if !ok {
 		return nil
@@ -34,6 +35,9 @@ func PreparePort(links Links, name string) error {
 		optional(setSysctl(conf6+"/forwarding", "1")),
 		optional(setSysctl(conf6+"/accept_ra", "0")), // a guest is no router of the host's
 	)
+	if err == nil && ipv6 {
+		err = setSysctl(conf6+"/disable_ipv6", "0")
+	}
 	if err != nil {
 		return ifPresent(name, err)
 	}
