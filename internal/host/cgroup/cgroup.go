@@ -1,0 +1,185 @@
+// Package cgroup keeps one control group for every machine, on v1 and v2:
+//
+//	<parent>/<resource pool>/<machine id>.vm
+//
+// The suffix tells machines from pools. A pool's group exists while it has machines.
+package cgroup
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/opencontainers/cgroups"
+	"github.com/opencontainers/cgroups/manager"
+)
+
+const (
+	suffix = ".vm"
+	mount  = "/sys/fs/cgroup"
+)
+
+// Limits of one machine.
+type Limits struct {
+	// MemoryBytes that the VMM may use; beyond, the kernel kills it.
+	MemoryBytes uint64
+	// Shares of the processor against other machines, 1024 for each virtual processor.
+	Shares uint64
+}
+
+// Tree is the part of the hierarchies below one parent.
+type Tree struct {
+	parent string
+	// mu keeps a pool from being deleted while a machine is put into it.
+	mu sync.Mutex
+}
+
+// New returns the tree below parent, e.g. "/pacific/host-1".
+func New(parent string) *Tree { return &Tree{parent: filepath.Join("/", parent)} }
+
+// Path of a machine's group.
+func (t *Tree) Path(pool, machineID string) string {
+	return filepath.Join(t.parent, filepath.Join("/", pool), machineID+suffix)
+}
+
+// MachineID is the inverse of Path.
+func MachineID(path string) string { return strings.TrimSuffix(filepath.Base(path), suffix) }
+
+// Place creates the group where it is missing, sets its limits and puts the process into it.
+func (t *Tree) Place(path string, limits Limits, pid int) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	config := &cgroups.Cgroup{Path: path, Resources: &cgroups.Resources{
+		// Devices need no rules: the VMM opens none of its own in its empty root.
+		SkipDevices: true,
+		Memory:      int64(limits.MemoryBytes),
+		CpuShares:   limits.Shares,
+		CpuWeight:   cgroups.ConvertCPUSharesToCgroupV2Value(limits.Shares),
+	}}
+	group, err := manager.New(config)
+	if err != nil {
+		return fmt.Errorf("cgroup %s: %w", path, err)
+	}
+	// Limits before the process, so that it never runs without them.
+	if err := errors.Join(group.Apply(-1), group.Set(config.Resources)); err != nil {
+		return fmt.Errorf("cgroup %s: %w", path, err)
+	}
+	if err := group.Apply(pid); err != nil {
+		return fmt.Errorf("put process %d into cgroup %s: %w", pid, path, err)
+	}
+	return nil
+}
+
+// OutOfMemory tells whether the kernel killed a process of the group for its memory.
+func (t *Tree) OutOfMemory(path string) bool {
+	group, err := manager.New(&cgroups.Cgroup{Path: path, Resources: &cgroups.Resources{SkipDevices: true}})
+	if err != nil {
+		return false
+	}
+	count, err := group.OOMKillCount()
+	return err == nil && count > 0
+}
+
+// Remove deletes the group, and its pools when they are empty. Processes that are left in it are killed. A group that is
+// gone is no error.
+func (t *Tree) Remove(path string) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, root := range roots() {
+		if err := remove(filepath.Join(root, path)); err != nil {
+			return fmt.Errorf("delete cgroup %s: %w", path, err)
+		}
+		t.prune(root, filepath.Dir(path))
+	}
+	return nil
+}
+
+func (t *Tree) prune(root, pool string) {
+	for len(pool) >= len(t.parent) && pool != "/" {
+		if os.Remove(filepath.Join(root, pool)) != nil {
+			return
+		}
+		pool = filepath.Dir(pool)
+	}
+}
+
+// remove waits for the kernel to let go of processes that have just ended, for at most a second.
+func remove(dir string) error {
+	var err error
+	for range 100 {
+		err = os.Remove(dir)
+		if err == nil || errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if !errors.Is(err, syscall.EBUSY) {
+			return err
+		}
+		kill(dir)
+		time.Sleep(10 * time.Millisecond)
+	}
+	return err
+}
+
+func kill(dir string) {
+	pids, err := cgroups.GetAllPids(dir)
+	if err != nil {
+		return
+	}
+	for _, pid := range pids {
+		_ = syscall.Kill(pid, syscall.SIGKILL)
+	}
+}
+
+// List returns the groups of machines below the parent, those left in only one of several hierarchies too.
+func (t *Tree) List() ([]string, error) {
+	found := map[string]bool{}
+	for _, root := range roots() {
+		err := filepath.WalkDir(filepath.Join(root, t.parent), func(path string, entry fs.DirEntry, err error) error {
+			if errors.Is(err, fs.ErrNotExist) {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			if entry.IsDir() && strings.HasSuffix(path, suffix) {
+				found[strings.TrimPrefix(path, root)] = true
+				return fs.SkipDir
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, fmt.Errorf("list cgroups below %s: %w", t.parent, err)
+		}
+	}
+	var paths []string
+	for path := range found {
+		paths = append(paths, path)
+	}
+	slices.Sort(paths)
+	return paths, nil
+}
+
+// roots are the mount points of the hierarchies.
+func roots() []string {
+	if cgroups.IsCgroup2UnifiedMode() {
+		return []string{mount}
+	}
+	entries, err := os.ReadDir(mount)
+	if err != nil {
+		return nil
+	}
+	var found []string
+	for _, entry := range entries {
+		if entry.IsDir() {
+			found = append(found, filepath.Join(mount, entry.Name()))
+		}
+	}
+	return found
+}

@@ -1,0 +1,66 @@
+package crx
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"pacific/api/crx"
+)
+
+// maxLine bounds what a guest can make the host hold: it is not trusted.
+const maxLine = 64 << 10
+
+// InitPort is the connection to PID 1 of one CRX.
+type InitPort struct {
+	conn *net.UnixConn
+	mu   sync.Mutex
+}
+
+// DialInit connects to the socket of a CRX's init port.
+func DialInit(socket string) (*InitPort, error) {
+	conn, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: socket, Net: "unix"})
+	if err != nil {
+		return nil, fmt.Errorf("connect to PID 1: %w", err)
+	}
+	return &InitPort{conn: conn}, nil
+}
+
+// Receive hands each message of PID 1 to handle until the connection ends. What is not a message is skipped: after a
+// restart of hostd the first line may be the rest of one.
+func (p *InitPort) Receive(handle func(crx.Message)) {
+	lines := bufio.NewScanner(p.conn)
+	lines.Buffer(make([]byte, 0, 4<<10), maxLine)
+	for lines.Scan() {
+		var message crx.Message
+		if json.Unmarshal(lines.Bytes(), &message) == nil {
+			handle(message)
+		}
+	}
+	p.conn.Close()
+}
+
+// Send writes a message. It does not wait for PID 1 to read it.
+func (p *InitPort) Send(message crx.Message) error {
+	line, err := json.Marshal(message)
+	if err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	// A guest that does not read must not hold up hostd; these lines fit into the socket's buffer.
+	if err := p.conn.SetWriteDeadline(time.Now().Add(time.Second)); err != nil {
+		return err
+	}
+	_, err = p.conn.Write(append(line, '\n'))
+	return err
+}
+
+// Drain lets Receive end as soon as it has handled what has arrived.
+func (p *InitPort) Drain() { _ = p.conn.CloseRead() }
+
+// Close ends the connection and with it Receive.
+func (p *InitPort) Close() error { return p.conn.Close() }

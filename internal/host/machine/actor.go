@@ -1,0 +1,234 @@
+package machine
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"reflect"
+	"sync"
+	"time"
+
+	hostv1 "pacific/api/host/v1"
+)
+
+// actor runs one machine: one goroutine takes events in order, writes the state, takes the actions.
+type actor struct {
+	id   string
+	host *Manager
+	log  *slog.Logger
+
+	// Only the actor's goroutine uses these.
+	session *session
+	trouble error // of the last action
+
+	mu      sync.Mutex
+	record  Record
+	queue   []queued
+	wake    chan struct{}
+	waiting []*waiter
+	closed  bool // the machine is gone and the goroutine ends
+}
+
+// errGone refuses what comes after the machine is gone.
+var errGone = errors.New("machine is gone")
+
+type queued struct {
+	event   Event
+	refused func(error) // nil for what nobody asked
+}
+
+// waiter is a caller that waits for a state.
+type waiter struct {
+	until  func(State) (bool, error)
+	result chan error
+}
+
+func newActor(host *Manager, record Record) *actor {
+	id := record.Spec.GetId()
+	return &actor{id: id, host: host, log: slog.With("machine", id), record: record, wake: make(chan struct{}, 1)}
+}
+
+// retryDelay is the time between tries of what must succeed in the end, such as writing the state to a full disk.
+const retryDelay = time.Second
+
+func (a *actor) run() {
+	for range a.wake {
+		for {
+			next, ok := a.pop()
+			if !ok {
+				break
+			}
+			a.handle(next)
+		}
+		if a.finished() {
+			return
+		}
+	}
+}
+
+func (a *actor) pop() (queued, bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.queue) == 0 {
+		return queued{}, false
+	}
+	next := a.queue[0]
+	a.queue = a.queue[1:]
+	return next, true
+}
+
+// post queues an event; it never blocks.
+func (a *actor) post(event Event) { a.push(queued{event: event}) }
+
+func (a *actor) push(q queued) {
+	a.mu.Lock()
+	closed := a.closed
+	a.queue = append(a.queue, q)
+	a.mu.Unlock()
+	if closed {
+		if q.refused != nil {
+			q.refused(errGone)
+		}
+		return
+	}
+	select {
+	case a.wake <- struct{}{}:
+	default:
+	}
+}
+
+// handle takes one event and those that follow from its actions.
+func (a *actor) handle(q queued) {
+	state := a.state()
+	next, actions, err := Step(state, q.event)
+	if err == nil {
+		err = a.commit(state, next, q.refused == nil)
+	}
+	if err != nil {
+		if q.refused != nil {
+			q.refused(err)
+		}
+		return
+	}
+	a.trouble = nil
+	for _, action := range actions {
+		event, err := a.take(action)
+		if err != nil {
+			a.trouble = err
+			a.log.Warn("action failed", "action", actionName(action), "err", err)
+		}
+		if event != nil {
+			a.handle(queued{event: event})
+		}
+	}
+	if q.refused != nil {
+		q.refused(a.trouble)
+	}
+	a.answer()
+}
+
+// commit writes the state before anything is done about it. What the host tells cannot be refused, so it tries again.
+func (a *actor) commit(before, next State, must bool) error {
+	if reflect.DeepEqual(before, next) {
+		return nil
+	}
+	record := a.snapshot()
+	record.State = next
+	for {
+		err := a.write(record)
+		if err == nil {
+			break
+		}
+		if !must {
+			return err
+		}
+		a.log.Error("cannot write the record, trying again", "err", err)
+		time.Sleep(retryDelay)
+	}
+	a.mu.Lock()
+	a.record.State = next
+	a.mu.Unlock()
+	if before.Phase != next.Phase {
+		a.log.Info("machine is "+string(next.Phase), "was", string(before.Phase), "exit", exitAttr(before, next))
+	}
+	if next.Phase == Gone {
+		a.host.forget(a.id)
+	}
+	a.host.hub.mark(a.id)
+	return nil
+}
+
+func (a *actor) write(record Record) error {
+	if record.State.Phase == Gone {
+		return nil // its record is deleted
+	}
+	return a.host.records.write(record)
+}
+
+func exitAttr(before, next State) slog.Attr {
+	if next.LastExit == nil || before.LastExit == next.LastExit {
+		return slog.Attr{}
+	}
+	return slog.Group("", "reason", next.LastExit.Reason, "message", next.LastExit.Message)
+}
+
+func (a *actor) state() State { return a.snapshot().State }
+
+func (a *actor) snapshot() Record {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.record
+}
+
+func (a *actor) message() *hostv1.VirtualMachine { return a.snapshot().message(a.host.dir(a.id)) }
+
+// ask posts an event and waits until the state is as wanted, the event is refused, or ctx is done. With until nil it waits
+// for the event's actions.
+func (a *actor) ask(ctx context.Context, event Event, until func(State) (bool, error)) error {
+	refused := make(chan error, 1)
+	w := &waiter{until: until, result: make(chan error, 1)}
+	a.push(queued{event: event, refused: func(err error) {
+		if err == nil && until != nil {
+			a.await(w)
+			return
+		}
+		refused <- err
+	}})
+	select {
+	case err := <-refused:
+		return err
+	case err := <-w.result:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (a *actor) await(w *waiter) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.waiting = append(a.waiting, w)
+}
+
+// answer tells those waiters whose state has come.
+func (a *actor) answer() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var still []*waiter
+	for _, w := range a.waiting {
+		if ok, err := w.until(a.record.State); ok {
+			w.result <- err
+		} else {
+			still = append(still, w)
+		}
+	}
+	a.waiting = still
+}
+
+// finished ends the goroutine of a machine that is gone, once the queue is empty.
+func (a *actor) finished() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.closed = a.record.State.Phase == Gone && len(a.queue) == 0
+	return a.closed
+}

@@ -1,0 +1,174 @@
+package machine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	hostv1 "pacific/api/host/v1"
+	"pacific/internal/host/cgroup"
+	guest "pacific/internal/host/crx"
+	"pacific/internal/host/port"
+	"pacific/internal/host/vmm"
+	"pacific/internal/host/vmm/qemu"
+)
+
+// launch makes what the VMM needs, starts it and lets the guest go.
+func (a *actor) launch(run uint32) Event {
+	ctx, cancel := context.WithTimeout(context.Background(), answerTimeout)
+	defer cancel()
+	s, err := a.boot(ctx, run)
+	if err != nil {
+		a.log.Warn("machine does not start", "err", err)
+		return LaunchFailed{Run: run, At: time.Now(), Message: err.Error()}
+	}
+	a.session = s
+	a.follow(s)
+	return Launched{Run: run, At: time.Now(), Process: s.process.Identity}
+}
+
+func (a *actor) boot(ctx context.Context, run uint32) (*session, error) {
+	record := a.snapshot()
+	config, err := a.config(record)
+	if err != nil {
+		return nil, err
+	}
+	defer closeTaps(config.Ports)
+	process, err := a.host.VMM.Launch(config)
+	if err != nil {
+		return nil, err
+	}
+	s, err := a.prepare(ctx, run, record, process)
+	if err != nil {
+		// Dead before its log is read, so that the log is whole.
+		err = errors.Join(err, process.Kill())
+		_, waited := process.Wait()
+		if log := readLog(config.Dir); log != "" {
+			err = fmt.Errorf("%w: %s", err, log)
+		}
+		return nil, errors.Join(err, waited, process.Close())
+	}
+	return s, nil
+}
+
+// prepare does what comes between the start of the process and that of the guest.
+func (a *actor) prepare(ctx context.Context, run uint32, record Record, process *vmm.Process) (*session, error) {
+	if err := a.host.Cgroups.Place(a.cgroup(), limits(record.Spec), process.PID); err != nil {
+		return nil, err
+	}
+	s, err := a.connect(ctx, run, record, process)
+	if err != nil {
+		return nil, err
+	}
+	for _, disk := range record.State.Disks {
+		if err := a.plug(ctx, s, disk); err != nil {
+			return nil, errors.Join(err, s.conn.Close())
+		}
+	}
+	if err := s.conn.Run(ctx); err != nil {
+		return nil, errors.Join(err, s.conn.Close())
+	}
+	return s, nil
+}
+
+func (a *actor) connect(ctx context.Context, run uint32, record Record, process *vmm.Process) (*session, error) {
+	dir := a.host.dir(a.id)
+	s := &session{run: run, dir: dir, process: process, received: make(chan struct{}), gone: make(chan struct{})}
+	var err error
+	if s.conn, err = a.host.VMM.Connect(ctx, dir); err != nil {
+		return nil, err
+	}
+	if record.Spec.GetCrx() != nil {
+		if s.init, err = guest.DialInit(filepath.Join(dir, vmm.InitSocket)); err != nil {
+			return nil, errors.Join(err, s.conn.Close())
+		}
+	}
+	return s, nil
+}
+
+// config makes run directory and taps, and the configuration of the VMM from them.
+func (a *actor) config(record Record) (vmm.Machine, error) {
+	spec := record.Spec
+	config := vmm.Machine{
+		ID: a.id, Dir: a.host.dir(a.id), UID: record.UID, Accelerator: a.host.Accelerator(),
+		VCPUs: spec.GetVcpus(), MemoryBytes: spec.GetMemoryBytes(), Firmware: spec.GetGuest().GetFirmware(),
+	}
+	if err := errors.Join(os.RemoveAll(config.Dir), os.MkdirAll(config.Dir, 0o700)); err != nil {
+		return config, err
+	}
+	if c := spec.GetCrx(); c != nil {
+		kernel, err := a.kernel(c, config.Accelerator)
+		if err != nil {
+			return config, err
+		}
+		config.Kernel = kernel
+	}
+	for i := range spec.GetPorts() {
+		tap, err := port.Open(port.Name(a.id, i))
+		if err != nil {
+			closeTaps(config.Ports)
+			return config, err
+		}
+		config.Ports = append(config.Ports, vmm.Port{MAC: mac(spec, i), Tap: tap})
+	}
+	return config, nil
+}
+
+func (a *actor) kernel(c *hostv1.Crx, accelerator vmm.Accelerator) (*vmm.Kernel, error) {
+	initrd, err := a.host.Initrds.Path(c.GetPersonality())
+	if err != nil {
+		return nil, err
+	}
+	boot := guest.Boot{Personality: c.GetPersonality(), Hostname: a.id}
+	if accelerator == vmm.TCG {
+		boot.TSCKHz = a.host.TSCKHz
+	}
+	return &vmm.Kernel{Image: a.host.Guest.Kernel(), Initrd: initrd, CommandLine: guest.CommandLine(boot)}, nil
+}
+
+func closeTaps(ports []vmm.Port) {
+	for _, port := range ports {
+		port.Tap.Close()
+	}
+}
+
+func (a *actor) cgroup() string {
+	return a.host.Cgroups.Path(a.snapshot().Spec.GetResourcePool(), a.id)
+}
+
+// vmmOverhead is what QEMU takes beside the guest's memory and the translation cache: its own code and heap, device state,
+// the copy of kernel and initial root file system that it boots from (about 40 MiB), buffers of disk requests in flight.
+// A CRX was seen to take 70 MiB; the rest is reserve, since the limit is there to contain a VMM that runs amok.
+const vmmOverhead = 192 << 20
+
+// limits of the cgroup. Page cache of the disks counts too, but the kernel takes that back before it kills.
+func limits(spec *hostv1.VirtualMachineSpec) cgroup.Limits {
+	memory := spec.GetMemoryBytes()
+	return cgroup.Limits{
+		MemoryBytes: memory + memory/32 + qemu.TranslationCache(spec.GetCrx() != nil) + vmmOverhead,
+		Shares:      1024 * uint64(spec.GetVcpus()),
+	}
+}
+
+func (a *actor) plug(ctx context.Context, s *session, disk Disk) error {
+	path, readOnly, err := a.host.resolve(disk.ID)
+	if err != nil {
+		return err
+	}
+	if readOnly && !disk.ReadOnly {
+		return fmt.Errorf("disk %s is read-only; attach it with read_only", disk.ID)
+	}
+	mode := os.O_RDWR
+	if disk.ReadOnly {
+		mode = os.O_RDONLY
+	}
+	file, err := os.OpenFile(path, mode, 0)
+	if err != nil {
+		return fmt.Errorf("disk %s: %w", disk.ID, err)
+	}
+	defer file.Close()
+	return s.conn.Plug(ctx, vmm.Disk{LUN: disk.LUN, File: file, ReadOnly: disk.ReadOnly})
+}

@@ -1,0 +1,163 @@
+package machine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"pacific/internal/host/cgroup"
+	"pacific/internal/host/port"
+	"pacific/internal/host/vmm"
+)
+
+// recover brings records and host together after a start of hostd.
+func (m *Manager) recover() error {
+	all, err := m.records.load()
+	if err != nil {
+		return err
+	}
+	found, err := m.VMM.Find(RunDirs(m.RunDir))
+	if err != nil {
+		return err
+	}
+	boot, err := vmm.BootID()
+	if err != nil {
+		return err
+	}
+	if err := m.sweep(all, found); err != nil {
+		return err
+	}
+	for _, record := range all {
+		m.mu.Lock()
+		a := m.add(record)
+		m.mu.Unlock()
+		event := Restarted{At: time.Now(), Alive: alive(record, found)}
+		if p := record.State.Process; p != nil {
+			event.Rebooted = p.Boot != boot
+		}
+		a.post(event)
+	}
+	return m.settle()
+}
+
+// settle waits until each machine has handled what was posted to it.
+func (m *Manager) settle() error {
+	for _, a := range m.all() {
+		err := a.ask(context.Background(), nothing{}, nil)
+		if err != nil && !errors.Is(err, ErrDestroying) {
+			return err
+		}
+	}
+	return nil
+}
+
+// nothing is an event that only marks a place in the queue.
+type nothing struct{}
+
+func (nothing) event() {}
+
+func alive(record Record, found []vmm.Found) bool {
+	return slices.ContainsFunc(found, func(f vmm.Found) bool {
+		return f.MachineID == record.Spec.GetId() && record.State.Process != nil && f.Process == *record.State.Process
+	})
+}
+
+// sweep ends and deletes what belongs to no machine that may have it. Machines clean up after themselves; this is for what
+// a lost record or a failed disk left.
+func (m *Manager) sweep(all []Record, found []vmm.Found) error {
+	active := map[string]bool{}
+	taps, dirs := map[string]bool{}, map[string]bool{}
+	for _, record := range all {
+		if !record.State.Phase.Active() {
+			continue
+		}
+		id := record.Spec.GetId()
+		active[id], dirs[dirName(id)] = true, true
+		for i := range record.Spec.GetPorts() {
+			taps[port.Name(id, i)] = true
+		}
+	}
+	for _, f := range found {
+		if !active[f.MachineID] {
+			slog.Warn("ending a VMM that has no record", "machine", f.MachineID, "pid", f.Process.PID)
+			if err := endProcess(f.Process); err != nil {
+				return err
+			}
+		}
+	}
+	return errors.Join(m.sweepCgroups(active), sweepTaps(taps), m.sweepDirs(dirs))
+}
+
+func (m *Manager) sweepCgroups(active map[string]bool) error {
+	paths, err := m.Cgroups.List()
+	if err != nil {
+		return err
+	}
+	for _, path := range paths {
+		if !active[cgroup.MachineID(path)] {
+			err = errors.Join(err, m.Cgroups.Remove(path))
+		}
+	}
+	return err
+}
+
+func sweepTaps(keep map[string]bool) error {
+	names, err := port.List()
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if !keep[name] {
+			err = errors.Join(err, port.Delete(name))
+		}
+	}
+	return err
+}
+
+func (m *Manager) sweepDirs(keep map[string]bool) error {
+	entries, err := os.ReadDir(RunDirs(m.RunDir))
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		if !keep[entry.Name()] {
+			err = errors.Join(err, os.RemoveAll(filepath.Join(RunDirs(m.RunDir), entry.Name())))
+		}
+	}
+	return err
+}
+
+// endProcesses kills the VMMs of a machine, whoever launched them.
+func (m *Manager) endProcesses(id string) error {
+	found, err := m.VMM.Find(RunDirs(m.RunDir))
+	if err != nil {
+		return err
+	}
+	for _, f := range found {
+		if f.MachineID == id {
+			err = errors.Join(err, endProcess(f.Process))
+		}
+	}
+	return err
+}
+
+func endProcess(id vmm.Identity) error {
+	process, err := vmm.Reopen(id)
+	if errors.Is(err, vmm.ErrGone) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer process.Close()
+	if err := process.Kill(); err != nil {
+		return fmt.Errorf("end VMM process %d: %w", id.PID, err)
+	}
+	_, err = process.Wait()
+	return err
+}

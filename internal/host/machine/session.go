@@ -1,0 +1,102 @@
+package machine
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"time"
+
+	"pacific/api/crx"
+	guest "pacific/internal/host/crx"
+	"pacific/internal/host/vmm"
+)
+
+// answerTimeout is for a VMM's answer. It only works its main loop; on a busy host that may take a while.
+const answerTimeout = 20 * time.Second
+
+// session is control over the VMM of one run.
+type session struct {
+	run      uint32
+	dir      string
+	process  *vmm.Process
+	conn     vmm.Connection
+	init     *guest.InitPort // nil for a machine that is no CRX
+	received chan struct{}   // closed when nothing more comes from PID 1
+	gone     chan struct{}   // closed when the process has ended
+}
+
+// follow posts what the guest and the VMM do, until the VMM is gone.
+func (a *actor) follow(s *session) {
+	go a.listen(s)
+	go func() {
+		defer close(s.gone)
+		cause := <-s.conn.Ended()
+		// What PID 1 said last is in the socket, and comes before the end that it announces.
+		if s.init != nil {
+			s.init.Drain()
+			<-s.received
+		}
+		if cause != vmm.Lost {
+			a.post(GuestEnded{Run: s.run, At: time.Now(), Cause: cause, Console: a.console(s)})
+		}
+		exit, err := s.process.Wait()
+		if err != nil {
+			a.log.Error("cannot wait for the VMM", "pid", s.process.PID, "err", err)
+		}
+		a.post(ProcessGone{
+			Run: s.run, At: time.Now(), Exit: exit, Log: readLog(s.dir), OutOfMemory: a.host.Cgroups.OutOfMemory(a.cgroup()),
+		})
+	}()
+}
+
+func (a *actor) listen(s *session) {
+	defer close(s.received)
+	if s.init == nil {
+		return
+	}
+	s.init.Receive(func(message crx.Message) {
+		switch {
+		case message.Ready != nil:
+			a.post(Ready{Run: s.run, At: time.Now()})
+		case message.Exited != nil:
+			a.post(Told{Run: s.run, Exited: *message.Exited})
+		}
+	})
+}
+
+// console reads the end of the guest's console and keeps it with the record, for people.
+func (a *actor) console(s *session) string {
+	ctx, cancel := context.WithTimeout(context.Background(), answerTimeout)
+	defer cancel()
+	text, err := s.conn.Console(ctx)
+	if err != nil {
+		return ""
+	}
+	if err := os.WriteFile(a.host.records.consoleFile(a.id), []byte(text), 0o600); err != nil {
+		a.log.Warn("cannot keep the console", "err", err)
+	}
+	return text
+}
+
+func readLog(dir string) string {
+	text, _ := os.ReadFile(filepath.Join(dir, vmm.LogFile))
+	return tail(string(text))
+}
+
+// end quits the VMM and returns when its process is gone. A VMM that does not quit is killed: its guest was stopped or is
+// not wanted any more, and what it wrote is in the host's page cache.
+func (s *session) end() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	quit := s.conn.Quit(ctx)
+	if quit == nil {
+		select {
+		case <-s.gone:
+		case <-ctx.Done():
+		}
+	}
+	err := errors.Join(s.process.Kill(), s.conn.Close())
+	<-s.gone
+	return errors.Join(err, s.process.Close())
+}

@@ -1,0 +1,83 @@
+// Package host puts the parts of hostd together.
+package host
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"github.com/spf13/pflag"
+	"golang.org/x/sys/unix"
+)
+
+// Options of hostd.
+type Options struct {
+	Version                    string
+	Name, Listen               string
+	StateDir, RunDir, GuestDir string
+	TLSCert, TLSKey, ClientCA  string
+	Accelerator                string
+	CPUs                       uint32
+	MemoryBytes                uint64
+	CgroupParent               string
+	RegistryConfig             string
+	QEMU                       string
+}
+
+// DefaultOptions are those of a host of its own.
+func DefaultOptions() *Options {
+	name, _ := os.Hostname()
+	return &Options{
+		Name: name, Listen: ":7443",
+		StateDir: "/var/lib/pacific/hostd", RunDir: "/run/pacific/hostd", GuestDir: "/usr/lib/pacific/guest",
+		TLSCert: "/etc/pacific/hostd.crt", TLSKey: "/etc/pacific/hostd.key", ClientCA: "/etc/pacific/host-ca.crt",
+		Accelerator: "auto", CgroupParent: "/pacific", RegistryConfig: "/etc/pacific/registries",
+		CPUs: uint32(runtime.NumCPU()), MemoryBytes: physicalMemory(), QEMU: "qemu-system-x86_64",
+	}
+}
+
+// AddFlags adds hostd's flags.
+func (o *Options) AddFlags(flags *pflag.FlagSet) {
+	flags.StringVar(&o.Name, "name", o.Name, "name of the host; spherelet:<name> may use it")
+	flags.StringVar(&o.Listen, "listen", o.Listen, "address of the API, IP:PORT")
+	flags.StringVar(&o.StateDir, "state-dir", o.StateDir, "directory of records, disks and images")
+	flags.StringVar(&o.RunDir, "run-dir", o.RunDir, "directory of sockets; at most 55 characters")
+	flags.StringVar(&o.GuestDir, "guest-dir", o.GuestDir, "directory with vmlinux, crx-init and personalities/")
+	flags.StringVar(&o.TLSCert, "tls-cert", o.TLSCert, "serving certificate")
+	flags.StringVar(&o.TLSKey, "tls-key", o.TLSKey, "key of the serving certificate")
+	flags.StringVar(&o.ClientCA, "client-ca", o.ClientCA, "authority that signs clients' certificates")
+	flags.StringVar(&o.Accelerator, "accelerator", o.Accelerator, "auto, kvm or tcg; auto boots a tiny guest to find out")
+	flags.Uint32Var(&o.CPUs, "cpus", o.CPUs, "virtual processors that one machine may have")
+	flags.Uint64Var(&o.MemoryBytes, "memory", o.MemoryBytes, "bytes of memory that all running machines may have together")
+	flags.StringVar(&o.CgroupParent, "cgroup-parent", o.CgroupParent, "cgroup below which each machine gets its own")
+	flags.StringVar(&o.RegistryConfig, "registry-config", o.RegistryConfig, "directory of registries, <host:port>/ca.crt")
+	flags.StringVar(&o.QEMU, "qemu", o.QEMU, "path or name of the QEMU binary")
+}
+
+// maxRunDir leaves room for "/m/<36 characters>/personality" in the 107 bytes of a socket's path.
+const maxRunDir = 55
+
+func (o *Options) validate() error {
+	switch {
+	case o.Name == "":
+		return fmt.Errorf("--name is empty")
+	case !filepath.IsAbs(o.StateDir) || !filepath.IsAbs(o.RunDir) || !filepath.IsAbs(o.GuestDir):
+		return fmt.Errorf("--state-dir, --run-dir and --guest-dir must be absolute paths: the VMM runs in another root")
+	case len(o.RunDir) > maxRunDir:
+		return fmt.Errorf("--run-dir %s has %d characters; at most %d are possible, since sockets are below it", o.RunDir, len(o.RunDir), maxRunDir)
+	case o.Accelerator != "auto" && o.Accelerator != "kvm" && o.Accelerator != "tcg":
+		return fmt.Errorf("--accelerator %q is neither auto, kvm nor tcg", o.Accelerator)
+	case o.CPUs == 0 || o.MemoryBytes == 0:
+		return fmt.Errorf("--cpus and --memory must not be 0")
+	}
+	return nil
+}
+
+func physicalMemory() uint64 {
+	var info unix.Sysinfo_t
+	if unix.Sysinfo(&info) != nil {
+		return 0
+	}
+	return info.Totalram * uint64(info.Unit)
+}

@@ -1,0 +1,167 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"pacific/internal/host/accelerator"
+	"pacific/internal/host/cgroup"
+	"pacific/internal/host/crx"
+	"pacific/internal/host/disk"
+	"pacific/internal/host/inventory"
+	"pacific/internal/host/machine"
+	"pacific/internal/host/server"
+	"pacific/internal/host/vmm"
+	"pacific/internal/host/vmm/qemu"
+	"pacific/internal/pki"
+)
+
+// Run runs hostd until ctx is done. Machines run on after it.
+func Run(ctx context.Context, o *Options) error {
+	if err := o.validate(); err != nil {
+		return err
+	}
+	unlock, err := claim(o)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	d, err := assemble(o)
+	if err != nil {
+		return err
+	}
+	// Running guests come first: none of them waits for a certificate or an address.
+	if d.machines, err = machine.Open(d.config); err != nil {
+		return fmt.Errorf("bring machines and host together: %w", err)
+	}
+	d.disks.GuardBy(d.machines.DiskUser)
+	go d.accelerator.find(ctx)
+	return d.serve(ctx, o)
+}
+
+// daemon is hostd's parts.
+type daemon struct {
+	config      machine.Config
+	disks       *disk.Store
+	machines    *machine.Manager
+	accelerator *chosen
+}
+
+// claim makes the directories and keeps a second hostd out of them.
+func claim(o *Options) (unlock func(), err error) {
+	for _, dir := range []string{o.StateDir, o.RunDir} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return nil, err
+		}
+	}
+	path := filepath.Join(o.StateDir, "lock")
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		file.Close()
+		return nil, fmt.Errorf("another hostd has %s; stop it or choose another --state-dir: %w", o.StateDir, err)
+	}
+	return func() { file.Close() }, nil
+}
+
+func assemble(o *Options) (*daemon, error) {
+	binary, err := exec.LookPath(o.QEMU)
+	if err != nil {
+		return nil, fmt.Errorf("%w; install the package qemu-system-x86 or set --qemu", err)
+	}
+	guest := crx.OpenGuest(o.GuestDir)
+	initrds, err := crx.OpenInitrds(guest, o.StateDir)
+	if err != nil {
+		return nil, err
+	}
+	disks, err := disk.Open(o.StateDir)
+	if err != nil {
+		return nil, fmt.Errorf("open the store of disks: %w", err)
+	}
+	d := &daemon{disks: disks, accelerator: newChosen(o.Accelerator)}
+	d.config = machine.Config{
+		HostName: o.Name, StateDir: o.StateDir, RunDir: o.RunDir, CPUs: o.CPUs, MemoryBytes: o.MemoryBytes,
+		VMM: &qemu.QEMU{Binary: binary}, Accelerator: d.accelerator.wait,
+		Cgroups: cgroup.New(o.CgroupParent), Guest: guest, Initrds: initrds, TSCKHz: crx.MeasureTSC(),
+		Resolvers: []machine.DiskResolver{disks}, Disks: disks,
+	}
+	d.accelerator.prober = &accelerator.Prober{
+		VMM: d.config.VMM, Guest: guest, Initrds: initrds, StateDir: o.StateDir, RunDirs: machine.RunDirs(o.RunDir),
+	}
+	return d, nil
+}
+
+func (d *daemon) serve(ctx context.Context, o *Options) error {
+	config, err := pki.ServerConfig(o.TLSCert, o.TLSKey, o.ClientCA)
+	if err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", o.Listen)
+	if err != nil {
+		return fmt.Errorf("serve the API: %w", err)
+	}
+	slog.Info("hostd serves", "host", o.Name, "address", listener.Addr().String(), "version", o.Version)
+	err = server.Serve(ctx, listener, config, o.Name, server.Services{
+		Host: &server.Host{
+			Version: o.Version, Manager: d.machines, VMM: d.config.VMM, Guest: d.config.Guest,
+			Inventory:   &inventory.Host{StateDir: o.StateDir, RunDir: o.RunDir, VMM: d.config.VMM, Cgroups: d.config.Cgroups},
+			Accelerator: d.accelerator.get,
+		},
+		Machines: &server.Machines{Manager: d.machines},
+		Disks:    &server.Disks{Store: d.disks},
+	})
+	return errors.Join(err, ctx.Err())
+}
+
+// chosen is the accelerator, once it is known.
+type chosen struct {
+	prober *accelerator.Prober
+	known  chan struct{}
+	value  vmm.Accelerator
+	fixed  bool
+}
+
+func newChosen(flag string) *chosen {
+	c := &chosen{known: make(chan struct{})}
+	if flag != "auto" {
+		c.value, c.fixed = vmm.Accelerator(flag), true
+	}
+	return c
+}
+
+// find asks the prober unless the administrator has chosen. TCG is always possible.
+func (c *chosen) find(ctx context.Context) {
+	defer close(c.known)
+	if c.fixed {
+		return
+	}
+	found, err := c.prober.Find(ctx)
+	if err != nil {
+		slog.Warn("cannot find out the accelerator, using tcg until the next start", "err", err)
+	}
+	c.value = found
+}
+
+func (c *chosen) wait() vmm.Accelerator {
+	<-c.known
+	return c.value
+}
+
+func (c *chosen) get(ctx context.Context) (vmm.Accelerator, error) {
+	select {
+	case <-c.known:
+		return c.value, nil
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+}

@@ -1,0 +1,68 @@
+package server
+
+import (
+	"context"
+	"syscall"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	hostv1 "pacific/api/host/v1"
+	"pacific/internal/host/crx"
+	"pacific/internal/host/inventory"
+	"pacific/internal/host/machine"
+	"pacific/internal/host/vmm"
+)
+
+// Host implements hostv1.HostServer.
+type Host struct {
+	hostv1.UnimplementedHostServer
+	Version     string
+	Manager     *machine.Manager
+	VMM         vmm.VMM
+	Guest       *crx.Guest
+	Inventory   *inventory.Host
+	Accelerator func(context.Context) (vmm.Accelerator, error)
+}
+
+// GetHost implements hostv1.HostServer. It waits until the accelerator is known.
+func (s *Host) GetHost(ctx context.Context, _ *hostv1.GetHostRequest) (*hostv1.GetHostResponse, error) {
+	accelerator, err := s.Accelerator(ctx)
+	if err != nil {
+		return nil, status.FromContextError(err).Err()
+	}
+	version, err := s.VMM.Version(ctx)
+	if err != nil {
+		return nil, status.Error(codes.Unavailable, err.Error())
+	}
+	kernel, err := s.Guest.KernelVersion()
+	if err != nil {
+		return nil, status.Error(codes.Unavailable, err.Error())
+	}
+	size, free, err := datastore(s.Manager.StateDir)
+	if err != nil {
+		return nil, status.Errorf(codes.Unavailable, "datastore %s: %v", s.Manager.StateDir, err)
+	}
+	return &hostv1.GetHostResponse{
+		Name: s.Manager.HostName, Version: s.Version, Accelerator: string(accelerator),
+		Cpus: s.Manager.CPUs, MemoryBytes: s.Manager.MemoryBytes, StorageBytes: size, StorageFreeBytes: free,
+		CrxKernelVersion: kernel, VmmVersion: version,
+	}, nil
+}
+
+func datastore(dir string) (size, free uint64, err error) {
+	var stat syscall.Statfs_t
+	if err := syscall.Statfs(dir, &stat); err != nil {
+		return 0, 0, err
+	}
+	return stat.Blocks * uint64(stat.Bsize), stat.Bavail * uint64(stat.Bsize), nil
+}
+
+// GetInventory implements hostv1.HostServer.
+func (s *Host) GetInventory(context.Context, *hostv1.GetInventoryRequest) (*hostv1.GetInventoryResponse, error) {
+	found, err := s.Inventory.Take(s.Manager.List())
+	if err != nil {
+		return nil, status.Errorf(codes.Internal, "inventory of host %s: %v", s.Manager.HostName, err)
+	}
+	return found, nil
+}

@@ -1,0 +1,125 @@
+package qemu
+
+import (
+	"fmt"
+	"path/filepath"
+	"strconv"
+
+	"pacific/api/crx"
+	"pacific/internal/host/vmm"
+)
+
+// MaxConsole is the size of the ring buffer that keeps the guest's console.
+const MaxConsole = 64 << 10
+
+// TranslationCache bounds the memory that TCG takes beside the guest's own. A CRX runs one small program; a whole guest
+// system has a larger working set.
+func TranslationCache(directKernel bool) uint64 {
+	if directKernel {
+		return 64 << 20
+	}
+	return 256 << 20
+}
+
+// descriptors are the files that the process inherits, by number.
+type descriptors struct {
+	qmp, init, personality int
+	taps                   []int
+}
+
+// Arguments is QEMU's command line for a machine.
+func arguments(m vmm.Machine, fd descriptors) []string {
+	args := []string{
+		"-name", "guest=" + m.ID + ",debug-threads=on",
+		"-nodefaults", "-no-user-config", "-display", "none",
+		// The guest is held until its disks are plugged.
+		"-S",
+		"-m", fmt.Sprintf("%dM", m.MemoryBytes>>20),
+		"-smp", fmt.Sprintf("cpus=%d", m.VCPUs),
+		"-rtc", "base=utc",
+	}
+	args = append(args, accelerator(m)...)
+	args = append(args, confinement(m)...)
+	args = append(args,
+		"-chardev", fmt.Sprintf("socket,id=qmp,fd=%d,server=on,wait=off", fd.qmp),
+		"-mon", "chardev=qmp,mode=control",
+		"-chardev", fmt.Sprintf("ringbuf,id=console,size=%d", MaxConsole),
+		"-serial", "chardev:console",
+		// QEMU's own generator needs no device node, so it works in the empty chroot.
+		"-object", "rng-builtin,id=rng")
+	if m.Kernel != nil {
+		return append(args, microvm(m, fd)...)
+	}
+	return append(args, q35(m, fd)...)
+}
+
+func accelerator(m vmm.Machine) []string {
+	if m.Accelerator == vmm.KVM {
+		return []string{"-accel", "kvm", "-cpu", "host"}
+	}
+	cache := TranslationCache(m.Kernel != nil) >> 20
+	// la57 off: five levels of page tables make every TLB miss of an emulated guest dearer.
+	return []string{"-accel", fmt.Sprintf("tcg,thread=multi,tb-size=%d", cache), "-cpu", "max,la57=off"}
+}
+
+// confinement of the process: a user of its own, an empty root, no new privileges and no new processes.
+// elevateprivileges=children and not deny, since deny would forbid the change of user that runas asks for.
+func confinement(m vmm.Machine) []string {
+	id := strconv.FormatUint(uint64(m.UID), 10)
+	return []string{
+		"-runas", id + ":" + id,
+		"-chroot", RootDir(m.Dir),
+		"-sandbox", "on,obsolete=deny,elevateprivileges=children,spawn=deny,resourcecontrol=deny",
+	}
+}
+
+// RootDir is the empty directory that QEMU has as its root.
+func RootDir(dir string) string { return filepath.Join(dir, "root") }
+
+// microvm has no firmware, no ACPI and no PCI. Without ACPI the guest powers off by a triple fault, which is a reboot to
+// QEMU: reboot=shutdown makes that an end, and shutdown=pause keeps the VMM to be asked why.
+func microvm(m vmm.Machine, fd descriptors) []string {
+	args := []string{
+		"-machine", "microvm,x-option-roms=off,isa-serial=on,rtc=on,pit=on,pic=on,acpi=off,dump-guest-core=off",
+		"-global", "virtio-mmio.force-legacy=false",
+		"-action", "reboot=shutdown,shutdown=pause,panic=pause",
+		"-kernel", m.Kernel.Image,
+		"-initrd", m.Kernel.Initrd,
+		"-append", m.Kernel.CommandLine,
+		"-device", "virtio-rng-device,rng=rng",
+		"-device", "virtio-scsi-device,id=scsi",
+		"-device", "virtio-serial-device,id=serial",
+		"-chardev", fmt.Sprintf("socket,id=init,fd=%d,server=on,wait=off", fd.init),
+		"-device", "virtserialport,bus=serial.0,nr=1,chardev=init,name=" + crx.InitPort,
+		"-chardev", fmt.Sprintf("socket,id=personality,fd=%d,server=on,wait=off", fd.personality),
+		"-device", "virtserialport,bus=serial.0,nr=2,chardev=personality,name=" + crx.PersonalityPort,
+	}
+	return append(args, ports(m, fd, "virtio-net-device")...)
+}
+
+// q35 is an ordinary machine: firmware, ACPI, PCI. It may reboot itself.
+func q35(m vmm.Machine, fd descriptors) []string {
+	args := []string{
+		"-machine", "q35,usb=off,vmport=off,smm=off,dump-guest-core=off",
+		"-action", "reboot=reset,shutdown=pause,panic=pause",
+		"-device", "virtio-rng-pci,rng=rng",
+		"-device", "virtio-scsi-pci,id=scsi",
+	}
+	if m.Firmware == "uefi" {
+		args = append(args, "-bios", FirmwareUEFI)
+	}
+	return append(args, ports(m, fd, "virtio-net-pci,romfile=")...)
+}
+
+func ports(m vmm.Machine, fd descriptors, device string) []string {
+	var args []string
+	for i, port := range m.Ports {
+		args = append(args,
+			"-netdev", fmt.Sprintf("tap,id=net%d,fd=%d", i, fd.taps[i]),
+			"-device", fmt.Sprintf("%s,id=nic%d,netdev=net%d,mac=%s", device, i, i, port.MAC))
+	}
+	return args
+}
+
+// FirmwareUEFI is the firmware of Debian's package ovmf, without a store for variables.
+const FirmwareUEFI = "/usr/share/ovmf/OVMF.fd"
