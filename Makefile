@@ -1,2 +1,114 @@
+# make help explains the targets.
+
 # Everything is built without cgo, except the agent, whose libcontainer needs it.
 export CGO_ENABLED := 0
+
+HOME_DIR ?= /var/lib/pacific
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+
+.DEFAULT_GOAL := help
+
+## Using it
+
+.PHONY: up
+up: build ## Install what is missing, build, bring up three hosts and a Supervisor, run the demo
+	bin/pacific up --home $(HOME_DIR)
+	bin/pacific demo --home $(HOME_DIR)
+
+.PHONY: down
+down: bin/pacific ## Stop everything that up started; the cluster's state stays
+	bin/pacific down --home $(HOME_DIR)
+
+.PHONY: purge
+purge: bin/pacific ## Stop everything and delete the cluster's state
+	bin/pacific down --purge --home $(HOME_DIR)
+
+## Building it
+
+PROGRAMS := pacific supervisor kubectl hostd spherelet dataplane registry examples/web
+GUEST := vmlinux crx-init personalities/agent personalities/fetcher
+
+.PHONY: build
+build: install $(PROGRAMS:%=bin/%) $(GUEST:%=bin/guest/%) ## Build all programs into bin/ and what goes into guests into bin/guest/
+
+.PHONY: install
+install: ## Install missing Debian packages, see hack/packages.txt
+	@hack/install-packages.sh
+	@hack/check-go.sh
+
+.PHONY: generate
+generate: ## Generate the Go code of api/*.proto anew
+	api/generate.sh
+
+.PHONY: clean
+clean: ## Delete what was built
+	rm -rf bin build
+
+## Testing it
+
+UNIT_TIMEOUT ?= 10m
+E2E_TIMEOUT ?= 20m
+
+.PHONY: test
+test: build unit e2e ## All tests: unit, contract and end-to-end
+
+.PHONY: unit
+unit: ## go vet, unit and contract tests
+	go vet ./...
+	go test -timeout $(UNIT_TIMEOUT) ./...
+
+.PHONY: e2e
+e2e: build ## End-to-end tests on an instance of their own; E2E="-run NAME" chooses
+	go vet -tags e2e ./test/... ./internal/...
+	go test -tags e2e -count 1 -p 1 -timeout $(E2E_TIMEOUT) $(E2E) ./test/e2e/...
+
+.PHONY: bench
+bench: build ## Measure the start of a bare machine and of pods, and their ratio
+	go run ./test/bench
+
+## Keeping it clean
+
+# Pinned here and run in a module of its own, so that linters do not choose the versions of our dependencies.
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
+
+.PHONY: lint
+lint: ## gofmt, go vet, staticcheck
+	@unformatted=$$(gofmt -l api cmd examples internal test); \
+	if [ -n "$$unformatted" ]; then echo "not formatted: $$unformatted; run make format" >&2; exit 1; fi
+	go vet ./...
+	go vet -tags e2e ./test/...
+	go run $(STATICCHECK) ./...
+
+.PHONY: format
+format: ## gofmt -w
+	gofmt -w api cmd examples internal test
+
+.PHONY: help
+help: ## Show this text
+	@awk -F ': .*## ' \
+		'/^## / { printf "\n%s\n", substr($$0, 4) } \
+		/^[a-z0-9 -]+:.* ## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@printf '\n%s\n' 'Variables: HOME_DIR (of up, down), GUEST_KERNEL=debian-cloud (no kernel build), E2E, UNIT_TIMEOUT, E2E_TIMEOUT'
+
+# go build knows what is up to date.
+.PHONY: FORCE
+FORCE:
+
+bin/pacific: FORCE
+	go build -ldflags '$(KUBERNETES_STAMP) -X pacific/internal/cli.version=$(VERSION)' -o $@ ./cmd/pacific
+
+bin/hostd: FORCE
+	go build -ldflags '-X main.version=$(VERSION)' -o $@ ./cmd/hostd
+
+bin/registry: FORCE
+	go build -o $@ ./cmd/registry
+
+bin/examples/web: FORCE
+	go build -ldflags '-s -w' -o $@ ./examples/web
+
+-include guest/guest.mk
+-include internal/crx/crx.mk
+-include internal/crx/fetcher/fetcher.mk
+-include internal/supervisor/supervisor.mk
+-include internal/spherelet/spherelet.mk
+-include internal/dataplane/dataplane.mk

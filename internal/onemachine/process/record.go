@@ -1,6 +1,9 @@
 package process
 
 import (
+	"crypto/sha256"
+	"debug/elf"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -106,13 +109,35 @@ func removeIfThere(path string) error {
 	return nil
 }
 
-// Build identifies the program file as it is now: a new build has another inode or time.
+// Build identifies the program file as it is now. For a Go program that is its build ID, since building what is up to
+// date still touches the file; for others size and time.
 func Build(program string) string {
+	if id := goBuildID(program); id != "" {
+		return id
+	}
 	info, err := os.Stat(program)
 	if err != nil {
 		return ""
 	}
 	return fmt.Sprintf("%d-%d", info.Size(), info.ModTime().UnixNano())
+}
+
+func goBuildID(program string) string {
+	file, err := elf.Open(program)
+	if err != nil {
+		return ""
+	}
+	defer file.Close()
+	note := file.Section(".note.go.buildid")
+	if note == nil {
+		return ""
+	}
+	data, err := note.Data()
+	if err != nil {
+		return ""
+	}
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
 }
 
 func bootID() string {

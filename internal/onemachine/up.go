@@ -1,0 +1,213 @@
+package onemachine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"pacific/internal/onemachine/instance"
+	"pacific/internal/onemachine/layout"
+	"pacific/internal/onemachine/network"
+	"pacific/internal/onemachine/plan"
+	"pacific/internal/onemachine/preflight"
+)
+
+// Request is what the user wants of an instance. Zero values mean: as it is, or the default for a new one.
+type Request struct {
+	Home        string
+	Hosts       int
+	Accelerator string
+	BinDir      string
+	HostCPUs    int
+	HostMemory  int64 // bytes
+}
+
+// Resolve computes the instance that a request makes of an earlier one, or of none.
+func Resolve(earlier *instance.Instance, r Request, machine Machine) (instance.Instance, error) {
+	in := instance.Instance{Home: r.Home, Hosts: 3, Options: instance.Options{Accelerator: "auto", HostCPUs: machine.CPUs}}
+	if earlier != nil {
+		in = *earlier
+	}
+	if r.Hosts != 0 {
+		if earlier != nil && r.Hosts < earlier.Hosts {
+			return in, fmt.Errorf("the instance has %d hosts; it can grow but not shrink to %d: pacific down --purge deletes it with all that runs on it", earlier.Hosts, r.Hosts)
+		}
+		in.Hosts = r.Hosts
+	}
+	if in.Hosts < 1 || in.Hosts > instance.MaxHosts {
+		return in, fmt.Errorf("%d hosts; possible are 1 to %d", in.Hosts, instance.MaxHosts)
+	}
+	if r.Accelerator != "" {
+		in.Options.Accelerator = r.Accelerator
+	}
+	if !slices.Contains([]string{"auto", "kvm", "tcg"}, in.Options.Accelerator) {
+		return in, fmt.Errorf("accelerator %q is none of auto, kvm, tcg", in.Options.Accelerator)
+	}
+	in.Options.BinDir = r.BinDir
+	if r.HostCPUs != 0 {
+		in.Options.HostCPUs = r.HostCPUs
+	}
+	switch {
+	case r.HostMemory != 0:
+		in.Options.HostMemory = r.HostMemory
+	case in.Options.HostMemory == 0:
+		in.Options.HostMemory = machine.hostMemory(in.Hosts)
+	}
+	return in, nil
+}
+
+// Machine is what the hosts of an instance share.
+type Machine struct {
+	CPUs   int
+	Memory uint64 // bytes
+}
+
+// ThisMachine is the one that the program runs on.
+func ThisMachine() (Machine, error) {
+	memory, err := preflight.Memory("MemTotal")
+	return Machine{CPUs: runtime.NumCPU(), Memory: memory}, err
+}
+
+const (
+	// controlPlaneMemory is left for what is not machines.
+	controlPlaneMemory = 4 << 30
+	minHostMemory      = 512 << 20
+)
+
+// hostMemory shares the machine's memory among hosts, in whole MiB.
+func (m Machine) hostMemory(hosts int) int64 {
+	if m.Memory < controlPlaneMemory {
+		return minHostMemory
+	}
+	share := int64(m.Memory-controlPlaneMemory) / int64(hosts)
+	return max(share>>20<<20, minHostMemory)
+}
+
+// Up brings an instance up.
+type Up struct {
+	Request Request
+	Claims  instance.Claims
+	// Warn gets what the user should know though nothing failed.
+	Warn func(string)
+
+	in     instance.Instance
+	layout layout.Layout
+	plan   plan.Plan
+	unlock func()
+}
+
+// Stages of the way up, in order. Each is idempotent; together they complete what is there.
+func (u *Up) Stages() []Stage {
+	return []Stage{
+		{"Check this machine", time.Minute, u.check},
+		{"Set up network", time.Minute, u.network},
+		{"Start daemons", time.Minute, u.startKeeper},
+		{"Wait for registry", time.Minute, u.awaitRegistry},
+		// A host boots a tiny machine with every accelerator it may use, and all hosts do so at once.
+		{"Wait for hosts", 3 * time.Minute, u.awaitHosts},
+		{"Wait for Supervisor", 4 * time.Minute, u.awaitSupervisor},
+		{"Wait for nodes", 3 * time.Minute, u.awaitNodes},
+	}
+}
+
+// Instance that was brought up; valid after the first stage.
+func (u *Up) Instance() instance.Instance { return u.in }
+
+// Close lets others work on the instance.
+func (u *Up) Close() {
+	if u.unlock != nil {
+		u.unlock()
+	}
+}
+
+func (u *Up) check(ctx context.Context, _ func(string)) error {
+	var earlier *instance.Instance
+	switch in, err := instance.Load(u.Request.Home); {
+	case err == nil:
+		earlier = &in
+	case !errors.Is(err, instance.ErrNone):
+		return err
+	}
+	machine, err := ThisMachine()
+	if err != nil {
+		return err
+	}
+	in, err := Resolve(earlier, u.Request, machine)
+	if err != nil {
+		return err
+	}
+	if err := u.preflight(ctx, in, earlier); err != nil {
+		return err
+	}
+	return u.claim(in, earlier)
+}
+
+func (u *Up) preflight(ctx context.Context, in instance.Instance, earlier *instance.Instance) error {
+	wanted := preflight.Wanted{Hosts: in.Hosts, Accelerator: in.Options.Accelerator, Home: in.Home, BinDir: in.Options.BinDir}
+	facts, err := preflight.Look(ctx, wanted)
+	if err != nil {
+		return err
+	}
+	if earlier != nil {
+		l := layout.Layout{ID: in.ID, Home: in.Home}
+		_, facts.Running = records(l).Running(layout.Supervisor)
+		if err := network.Free(in.ID); err != nil {
+			facts.Kernel = append(facts.Kernel, fmt.Errorf("what this instance needs: %w", err))
+		}
+	}
+	problems := preflight.Problems(facts, wanted)
+	if len(problems) == 0 {
+		return nil
+	}
+	lines := []string{"this machine is not ready for Pacific; nothing was changed:"}
+	for _, p := range problems {
+		lines = append(lines, "  - "+p.String())
+	}
+	return errors.New(strings.Join(lines, "\n"))
+}
+
+// claim is the first change to the machine.
+func (u *Up) claim(in instance.Instance, earlier *instance.Instance) (err error) {
+	if err := os.MkdirAll(in.Home, 0o755); err != nil {
+		return fmt.Errorf("create home: %w", err)
+	}
+	if u.unlock, err = instance.Lock(in.Home); err != nil {
+		return err
+	}
+	if earlier != nil {
+		err = u.Claims.Confirm(in.ID, in.Home)
+	} else {
+		in.ID, err = u.Claims.Claim(in.Home, network.Free)
+	}
+	if err != nil {
+		return err
+	}
+	in.Subnet = instance.Subnet(in.ID)
+	u.in, u.layout, u.plan = in, layout.Layout{ID: in.ID, Home: in.Home}, plan.Of(in)
+	return in.Save()
+}
+
+func (u *Up) network(ctx context.Context, _ func(string)) error {
+	for _, dir := range []string{u.layout.RecordDir(), u.layout.LogDir()} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return err
+		}
+	}
+	return network.Apply(ctx, u.plan.Network)
+}
+
+// DefaultBinDir is where this program lies.
+func DefaultBinDir() (string, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return "", err
+	}
+	self, err = filepath.EvalSymlinks(self)
+	return filepath.Dir(self), err
+}
