@@ -1,0 +1,98 @@
+package admission
+
+import (
+	"fmt"
+
+	v1 "k8s.io/api/core/v1"
+)
+
+// unsupported names every field of the pod that a Native Pod cannot have, since it is a virtual machine and shares no
+// kernel, network stack or file system with its host.
+func unsupported(spec *v1.PodSpec) []string {
+	var problems []string
+	add := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
+
+	if spec.HostNetwork {
+		add("spec.hostNetwork: a Native Pod is a virtual machine with a network of its own; remove the field and reach the pod by its address or a Service")
+	}
+	if spec.HostPID {
+		add("spec.hostPID: a Native Pod sees no processes of the host; remove the field (spec.shareProcessNamespace joins the pod's own containers)")
+	}
+	if spec.HostIPC {
+		add("spec.hostIPC: a Native Pod shares no memory with the host; remove the field (the pod's containers share IPC anyway)")
+	}
+	if spec.OS != nil && spec.OS.Name != v1.Linux {
+		add("spec.os.name %q: this node runs only linux pods", spec.OS.Name)
+	}
+	if len(spec.ResourceClaims) > 0 {
+		add("spec.resourceClaims: this node has no devices to claim; remove the field")
+	}
+	for i := range spec.Volumes {
+		if why := unsupportedVolume(&spec.Volumes[i]); why != "" {
+			add("spec.volumes[%d] (%s): %s", i, spec.Volumes[i].Name, why)
+		}
+	}
+	problems = append(problems, unsupportedContainers("initContainers", spec.InitContainers)...)
+	return append(problems, unsupportedContainers("containers", spec.Containers)...)
+}
+
+func unsupportedContainers(list string, containers []v1.Container) []string {
+	var problems []string
+	for i := range containers {
+		c := &containers[i]
+		add := func(field, why string) {
+			problems = append(problems, fmt.Sprintf("spec.%s[%d].%s (%s): %s", list, i, field, c.Name, why))
+		}
+		for j, p := range c.Ports {
+			if p.HostPort != 0 {
+				add(fmt.Sprintf("ports[%d].hostPort", j), "a Native Pod has no ports on the host; use a Service of type NodePort or LoadBalancer")
+			}
+		}
+		if len(c.VolumeDevices) > 0 {
+			add("volumeDevices", "raw block volumes are not supported on this node; use volumeMounts")
+		}
+		if len(c.RestartPolicyRules) > 0 {
+			add("restartPolicyRules", "restart rules are not supported on this node; use restartPolicy")
+		}
+		if s := c.SecurityContext; s != nil {
+			if s.WindowsOptions != nil && s.WindowsOptions.HostProcess != nil && *s.WindowsOptions.HostProcess {
+				add("securityContext.windowsOptions", "this node runs only linux pods")
+			}
+			if s.AppArmorProfile != nil && s.AppArmorProfile.Type == v1.AppArmorProfileTypeLocalhost {
+				add("securityContext.appArmorProfile", "the kernel of a Native Pod has no AppArmor; use seccompProfile")
+			}
+		}
+		for _, e := range c.Env {
+			if e.ValueFrom != nil && e.ValueFrom.FileKeyRef != nil {
+				add("env", fmt.Sprintf("variable %s: fileKeyRef is not supported on this node; use configMapKeyRef or secretKeyRef", e.Name))
+			}
+		}
+	}
+	return problems
+}
+
+func unsupportedVolume(v *v1.Volume) string {
+	s := v.VolumeSource
+	switch {
+	case s.EmptyDir != nil:
+		if s.EmptyDir.Medium != v1.StorageMediumDefault && s.EmptyDir.Medium != v1.StorageMediumMemory {
+			return fmt.Sprintf("an emptyDir of medium %q is not supported; use \"\" or Memory", s.EmptyDir.Medium)
+		}
+		return ""
+	case s.ConfigMap != nil, s.Secret != nil, s.DownwardAPI != nil:
+		return ""
+	case s.Projected != nil:
+		for _, p := range s.Projected.Sources {
+			if p.ClusterTrustBundle != nil || p.PodCertificate != nil {
+				return "projected clusterTrustBundle and podCertificate are not supported; use configMap, secret, downwardAPI or serviceAccountToken"
+			}
+		}
+		return ""
+	case s.HostPath != nil:
+		return "hostPath: a Native Pod sees no files of the host; use emptyDir, configMap or secret"
+	case s.PersistentVolumeClaim != nil, s.Ephemeral != nil, s.CSI != nil:
+		return "persistent volumes are not supported on this node yet; use emptyDir for what may die with the pod"
+	default:
+		return "volumes of this kind are not supported; use emptyDir, configMap, secret, downwardAPI or projected"
+	}
+}

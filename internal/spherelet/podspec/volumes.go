@@ -1,0 +1,177 @@
+package podspec
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	v1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	agentv1 "pacific/api/agent/v1"
+	"pacific/internal/spherelet/sizing"
+)
+
+// missing is the error for a reference that could not be read; nil when it is optional and not there.
+func (c *Contents) missing(ref Reference, optional *bool) error {
+	err := c.Missing[ref]
+	if err == nil {
+		err = fmt.Errorf("%s %q was not read", ref.kind(), ref.Name)
+	}
+	if !apierrors.IsNotFound(err) {
+		return err
+	}
+	if optional != nil && *optional {
+		return nil
+	}
+	return fmt.Errorf("%s %q not found", ref.kind(), ref.Name) // the kubelet's words
+}
+
+// volumes makes all volumes of the pod; the error joins a VolumeError for each that cannot be made.
+func volumes(pod *v1.Pod, contents *Contents, env Environment, size sizing.Size) ([]*agentv1.Volume, error) {
+	b := builder{in: Input{Pod: pod, Contents: contents, Size: size}, env: env}
+	var out []*agentv1.Volume
+	var problems []error
+	for _, v := range pod.Spec.Volumes {
+		volume, err := b.volume(v)
+		if err != nil {
+			problems = append(problems, &VolumeError{v.Name, err})
+			continue
+		}
+		out = append(out, volume)
+	}
+	return out, errors.Join(problems...)
+}
+
+func (b *builder) volume(v v1.Volume) (*agentv1.Volume, error) {
+	if e := v.EmptyDir; e != nil {
+		dir := &agentv1.Volume_EmptyDir{Memory: e.Medium == v1.StorageMediumMemory}
+		if e.SizeLimit != nil {
+			dir.SizeLimitBytes = e.SizeLimit.Value()
+		}
+		return &agentv1.Volume{Name: v.Name, Source: &agentv1.Volume_EmptyDir_{EmptyDir: dir}}, nil
+	}
+	if sources(v) == nil && v.Projected == nil {
+		return nil, errors.New("volumes of this kind are not supported on this node")
+	}
+	files := &agentv1.Volume_Files{DefaultMode: defaultMode(v)}
+	for _, s := range sources(v) {
+		made, err := b.files(v, s)
+		if err != nil {
+			return nil, err
+		}
+		files.Files = append(files.Files, made...)
+	}
+	return &agentv1.Volume{Name: v.Name, Source: &agentv1.Volume_Files_{Files: files}}, nil
+}
+
+func (b *builder) files(v v1.Volume, s v1.VolumeProjection) ([]*agentv1.File, error) {
+	mode := defaultMode(v)
+	switch {
+	case s.ConfigMap != nil:
+		m, err := b.configMap(s.ConfigMap.Name, s.ConfigMap.Optional)
+		if m == nil || err != nil {
+			return nil, err
+		}
+		data := maps.Clone(m.BinaryData)
+		if data == nil {
+			data = map[string][]byte{}
+		}
+		for k, text := range m.Data {
+			data[k] = []byte(text)
+		}
+		return keyed(data, s.ConfigMap.Items, s.ConfigMap.Optional, mode)
+	case s.Secret != nil:
+		secret, err := b.secret(s.Secret.Name, s.Secret.Optional)
+		if secret == nil || err != nil {
+			return nil, err
+		}
+		return keyed(secret.Data, s.Secret.Items, s.Secret.Optional, mode)
+	case s.DownwardAPI != nil:
+		return b.downward(s.DownwardAPI.Items, mode)
+	case s.ServiceAccountToken != nil:
+		return b.token(v.Name, s.ServiceAccountToken.Path, mode)
+	}
+	return nil, errors.New("projections of this kind are not supported on this node")
+}
+
+// keyed makes a file of each key, or of those that items name.
+func keyed(data map[string][]byte, items []v1.KeyToPath, optional *bool, mode int32) ([]*agentv1.File, error) {
+	var files []*agentv1.File
+	if len(items) == 0 {
+		for _, k := range slices.Sorted(maps.Keys(data)) {
+			files = append(files, &agentv1.File{Path: k, Data: data[k], Mode: mode})
+		}
+		return files, nil
+	}
+	for _, item := range items {
+		content, ok := data[item.Key]
+		if !ok {
+			if optional != nil && *optional {
+				continue
+			}
+			return nil, fmt.Errorf("references non-existent config key: %s", item.Key)
+		}
+		files = append(files, &agentv1.File{Path: item.Path, Data: content, Mode: orDefault(item.Mode, mode)})
+	}
+	return files, nil
+}
+
+func (b *builder) downward(items []v1.DownwardAPIVolumeFile, mode int32) ([]*agentv1.File, error) {
+	var files []*agentv1.File
+	for _, item := range items {
+		var text string
+		var err error
+		if item.FieldRef != nil {
+			text, err = b.field(item.FieldRef)
+		} else if item.ResourceFieldRef != nil {
+			text, err = resourceField(b.in.Pod, item.ResourceFieldRef, item.ResourceFieldRef.ContainerName, b.in.Size)
+		}
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, &agentv1.File{Path: item.Path, Data: []byte(text), Mode: orDefault(item.Mode, mode)})
+	}
+	return files, nil
+}
+
+// token makes the file of a service account token. As with the kubelet it is readable only by the one user of the pod's
+// containers, or by its fsGroup, where there is such.
+func (b *builder) token(volume, path string, mode int32) ([]*agentv1.File, error) {
+	key := TokenKey{volume, path}
+	if err := b.in.Contents.MissingTokens[key]; err != nil {
+		return nil, fmt.Errorf("failed to fetch token: %w", err)
+	}
+	file := &agentv1.File{Path: path, Data: []byte(b.in.Contents.Tokens[key]), Mode: mode, Uid: onlyUser(b.in.Pod)}
+	if s := b.in.Pod.Spec.SecurityContext; file.Uid != nil || (s != nil && s.FSGroup != nil) {
+		file.Mode = 0o600
+	}
+	return []*agentv1.File{file}, nil
+}
+
+// onlyUser is the user that all containers run as, nil if they differ or the images decide.
+func onlyUser(pod *v1.Pod) *int64 {
+	var user *int64
+	for i, c := range allContainers(pod) {
+		var own *int64
+		if pod.Spec.SecurityContext != nil {
+			own = pod.Spec.SecurityContext.RunAsUser
+		}
+		if c.SecurityContext != nil && c.SecurityContext.RunAsUser != nil {
+			own = c.SecurityContext.RunAsUser
+		}
+		if own == nil || (i > 0 && *own != *user) {
+			return nil
+		}
+		user = own
+	}
+	return user
+}
+
+func orDefault(mode *int32, otherwise int32) int32 {
+	if mode != nil {
+		return *mode
+	}
+	return otherwise
+}

@@ -1,0 +1,218 @@
+package podworker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	grpcstatus "google.golang.org/grpc/status"
+	v1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/klog/v2"
+	"k8s.io/utils/ptr"
+
+	agentv1 "pacific/api/agent/v1"
+	hostv1 "pacific/api/host/v1"
+	podapi "pacific/api/pod"
+	"pacific/internal/spherelet/podspec"
+	"pacific/internal/spherelet/podstarts"
+)
+
+// callTimeout bounds a call to hostd or an agent that only starts something; a machine's start under load takes longest.
+const callTimeout = 60 * time.Second
+
+// do carries out an action and reports the result.
+func (w *Worker) do(ctx context.Context, a Action) {
+	done := Done{Kind: a.Kind}
+	var change func() bool
+	switch a.Kind {
+	case Admit:
+		done.Rejected = w.admit()
+	case Resolve:
+		done.Err = w.resolve(ctx)
+	case CreateMachine, StartMachine:
+		var m *hostv1.VirtualMachine
+		if m, done.Err = w.startMachine(ctx, a.Kind); done.Err == nil {
+			facts := machineFacts(m)
+			done.Machine = &facts
+			change = func() bool { w.setMachine(m); return true }
+		}
+	case DestroyMachine:
+		done.Err = w.destroyMachine(ctx)
+		if done.Err == nil {
+			change = func() bool { w.machine = nil; return true }
+		}
+	case Attach:
+		done.Err = w.attach(ctx)
+	case Connect:
+		w.connect(ctx) // posts its result itself, before the first status
+		return
+	case HandOver:
+		done.Err = w.handOver(ctx)
+	case Stop:
+		done.Err = w.stop(ctx, a.Grace)
+	case KeepLogs:
+		done.Err = w.keepLogs(ctx)
+	case KeepFinal:
+		done.Err = w.keepFinal()
+	case Release:
+		done.Err = w.release(ctx)
+	case Forget:
+		w.forget()
+		return
+	}
+	if done.Err != nil && ctx.Err() == nil {
+		klog.ErrorS(done.Err, "Action failed; it will be tried again", "pod", w.name(), "action", a.Kind)
+	}
+	w.post(Event{Done: &done}, change)
+}
+
+func (w *Worker) admit() (rejected bool) {
+	w.mu.Lock()
+	pod, known := w.pod, w.kept.HandedOver || w.machine != nil
+	w.mu.Unlock()
+	w.warnEphemeral(pod)
+	r := w.manager.admit(pod, known)
+	if r == nil {
+		return false
+	}
+	w.mu.Lock()
+	w.rejection = r
+	w.mu.Unlock()
+	for _, problem := range r.Problems {
+		w.node.Events.Event(pod, v1.EventTypeWarning, r.Reason, problem)
+	}
+	return true
+}
+
+// warnEphemeral says aloud what is not done: the agent takes a pod's containers once.
+func (w *Worker) warnEphemeral(pod *v1.Pod) {
+	for _, c := range pod.Spec.EphemeralContainers {
+		w.node.Events.Eventf(pod, v1.EventTypeWarning, "NotSupported",
+			"ephemeral container %s: ephemeral containers are not supported on this node; use kubectl exec, or kubectl debug --copy-to", c.Name)
+	}
+}
+
+// resolve reads what the pod is configured with, and brings a running pod up to date.
+func (w *Worker) resolve(ctx context.Context) error {
+	w.mu.Lock()
+	pod := w.pod
+	w.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	contents, err := w.node.Contents.Collect(ctx, pod)
+	var problems []error
+	if err != nil {
+		problems = []error{err}
+	} else {
+		problems = podspec.Problems(pod, contents, w.node.Environment)
+	}
+	w.complain(pod, problems)
+	if len(problems) > 0 {
+		return errors.Join(problems...)
+	}
+	w.mu.Lock()
+	w.contents = contents
+	w.scheduleRenewal(contents.RenewAt)
+	w.mu.Unlock()
+	w.node.Starts.Reached(w.uid, podstarts.Configured, time.Now())
+	return w.updateVolumes(ctx)
+}
+
+// scheduleRenewal is called with the lock held.
+func (w *Worker) scheduleRenewal(at time.Time) {
+	if w.renew != nil {
+		w.renew.Stop()
+	}
+	if !at.IsZero() {
+		// Not at once again after a renewal that failed and left the old token in use.
+		w.renew = time.AfterFunc(max(time.Until(at), time.Minute), w.ContentsChanged)
+	}
+}
+
+func (w *Worker) startMachine(ctx context.Context, kind Kind) (*hostv1.VirtualMachine, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	if kind == StartMachine {
+		m, err := w.node.Host.Machines.Start(ctx, &hostv1.StartRequest{Id: podapi.MachineID(w.uid)})
+		return m, w.complainOfMachine("start", err)
+	}
+	w.mu.Lock()
+	pod := w.pod
+	w.mu.Unlock()
+	w.node.Starts.Reached(w.uid, podstarts.MachineRequested, time.Now())
+	if _, err := w.node.Host.Disks.Create(ctx, &hostv1.CreateDiskRequest{Disk: ephemeralDisk(pod)}); err != nil {
+		return nil, w.complainOfMachine("create the ephemeral disk of", err)
+	}
+	m, err := w.node.Host.Machines.Create(ctx, &hostv1.CreateRequest{Spec: machineSpec(pod, w.node.HostCPUs()), Start: true})
+	return m, w.complainOfMachine("create", err)
+}
+
+// destroyMachine ends the machine and deletes its disk; both may be gone already.
+func (w *Worker) destroyMachine(ctx context.Context) error {
+	w.mu.Lock()
+	if w.linkEnd != nil {
+		w.linkEnd()
+	}
+	w.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	_, err := w.node.Host.Machines.Destroy(ctx, &hostv1.DestroyRequest{Id: podapi.MachineID(w.uid)})
+	if err != nil && grpcstatus.Code(err) != codes.NotFound {
+		return fmt.Errorf("destroy machine %s: %w", podapi.MachineID(w.uid), err)
+	}
+	_, err = w.node.Host.Disks.Delete(ctx, &hostv1.DeleteDiskRequest{Id: podapi.EphemeralDiskID(w.uid)})
+	if err != nil && grpcstatus.Code(err) != codes.NotFound {
+		return fmt.Errorf("delete disk %s: %w", podapi.EphemeralDiskID(w.uid), err)
+	}
+	return nil
+}
+
+func (w *Worker) stop(ctx context.Context, grace int64) error {
+	w.mu.Lock()
+	link := w.link
+	w.mu.Unlock()
+	if link == nil {
+		return errors.New("the agent is not connected")
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	_, err := link.Agent.Stop(ctx, &agentv1.StopRequest{GraceSeconds: grace, Reason: "Killing"})
+	return err
+}
+
+// release writes the pod's last status and then lets the API object go. It must be called only when the machine is gone.
+func (w *Worker) release(ctx context.Context) error {
+	if err := w.writer.Write(ctx); err != nil && !apierrors.IsNotFound(err) {
+		return err
+	}
+	w.mu.Lock()
+	pod := w.pod
+	w.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	err := w.node.Kube.CoreV1().Pods(pod.Namespace).Delete(ctx, pod.Name, metav1.DeleteOptions{
+		GracePeriodSeconds: ptr.To[int64](0),
+		Preconditions:      metav1.NewUIDPreconditions(string(pod.UID)),
+	})
+	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
+		return nil // gone, or another pod of this name
+	}
+	return err
+}
+
+func (w *Worker) forget() {
+	w.mu.Lock()
+	if w.renew != nil {
+		w.renew.Stop()
+	}
+	if w.linkEnd != nil {
+		w.linkEnd()
+	}
+	w.mu.Unlock()
+	w.manager.forget(w)
+	w.cancel()
+}

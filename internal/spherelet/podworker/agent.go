@@ -1,0 +1,302 @@
+package podworker
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/google/renameio/v2"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+	v1 "k8s.io/api/core/v1"
+
+	agentv1 "pacific/api/agent/v1"
+	"pacific/internal/channel"
+	"pacific/internal/spherelet/agentlink"
+	"pacific/internal/spherelet/podspec"
+	"pacific/internal/spherelet/podstarts"
+	"pacific/internal/spherelet/sizing"
+)
+
+// connectTimeout is for a guest that boots on a host that is busy with many others.
+const connectTimeout = 2 * time.Minute
+
+// connect dials the agent and then follows its status until the connection ends.
+func (w *Worker) connect(ctx context.Context) {
+	ctx, cancel := context.WithCancel(ctx)
+	w.mu.Lock()
+	socket := w.machine.GetPersonalitySocket()
+	w.linkEnd = cancel
+	w.mu.Unlock()
+
+	link, stream, err := w.dial(ctx, socket)
+	if err != nil {
+		cancel()
+		w.post(Event{Done: &Done{Kind: Connect, Err: fmt.Errorf("connect to the agent: %w", err)}}, nil)
+		return
+	}
+	context.AfterFunc(ctx, func() { link.Close() })
+	w.post(Event{Done: &Done{Kind: Connect}}, func() bool { w.link = link; return true })
+	for {
+		s, err := stream.Recv()
+		if err != nil {
+			break
+		}
+		w.post(Event{Agent: agentFacts(s)}, func() bool {
+			if w.link != link {
+				return false
+			}
+			w.takeStatus(s)
+			return true
+		})
+	}
+	cancel()
+	w.post(Event{AgentLost: true}, func() bool {
+		if w.link != link {
+			return false
+		}
+		w.link = nil
+		return true
+	})
+}
+
+func (w *Worker) dial(ctx context.Context, socket string) (*agentlink.Link, agentv1.Agent_WatchClient, error) {
+	if socket == "" {
+		return nil, nil, errors.New("hostd has not named the machine's socket")
+	}
+	dialing, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	link, err := agentlink.Connect(dialing, w.node.Dial, socket)
+	if err != nil {
+		return nil, nil, err
+	}
+	stream, err := link.Agent.Watch(ctx, &agentv1.WatchRequest{})
+	if err != nil {
+		link.Close()
+		return nil, nil, err
+	}
+	return link, stream, nil
+}
+
+func agentFacts(s *agentv1.PodStatus) *AgentFacts {
+	return &AgentFacts{Started: s.Started, Finished: s.Started && s.Finished}
+}
+
+// takeStatus is called with the lock held.
+func (w *Worker) takeStatus(s *agentv1.PodStatus) {
+	now := time.Now()
+	w.node.Starts.Reached(w.uid, podstarts.AgentConnected, now)
+	if !s.Started && w.agent != nil {
+		return // a machine that was started again and has not got the pod yet: the last known status tells more
+	}
+	if s.Started {
+		w.agent, w.died = s, false
+	}
+	for _, c := range s.Containers {
+		if r := c.State.GetRunning(); r != nil {
+			w.node.Starts.Reached(w.uid, podstarts.ContainerStarted, now)
+		}
+	}
+	w.recordEvents(s)
+}
+
+// recordEvents passes on the agent's events that are new; called with the lock held.
+func (w *Worker) recordEvents(s *agentv1.PodStatus) {
+	last := w.kept.EventsUntil
+	for _, e := range s.Events {
+		at := e.At.AsTime()
+		if w.pod == nil || !at.After(last) {
+			continue
+		}
+		kind := v1.EventTypeNormal
+		if e.Warning {
+			kind = v1.EventTypeWarning
+		}
+		w.node.Events.Event(w.involved(e.Container), kind, e.Reason, e.Message)
+		w.kept.EventsUntil = at
+	}
+	if w.kept.EventsUntil.After(last) {
+		if err := w.node.Keep.Save(w.uid, &w.kept); err != nil {
+			w.problem(err)
+		}
+	}
+}
+
+// handOver gives the pod to the agent. That it was given is on disk BEFORE, so that a pod whose machine is gone later is
+// not taken for one that never ran.
+func (w *Worker) handOver(ctx context.Context) error {
+	w.mu.Lock()
+	link := w.link
+	in, err := w.input()
+	if err == nil && !w.kept.HandedOver {
+		w.kept.HandedOver = true
+		err = w.node.Keep.Save(w.uid, &w.kept)
+	}
+	w.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	if link == nil {
+		return errors.New("the agent is not connected")
+	}
+	pod, err := podspec.Build(in, w.node.Environment)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	if _, err := link.Agent.Start(ctx, &agentv1.StartRequest{Pod: pod}); err != nil {
+		return fmt.Errorf("hand the pod over to the agent: %w", err)
+	}
+	w.node.Starts.Reached(w.uid, podstarts.HandedOver, time.Now())
+	w.mu.Lock()
+	w.volumes = digest(pod.Volumes)
+	w.mu.Unlock()
+	return w.updateVolumes(ctx)
+}
+
+// input is called with the lock held.
+func (w *Worker) input() (podspec.Input, error) {
+	network := Network(w.pod)
+	if network == nil || w.contents == nil || w.machine == nil {
+		return podspec.Input{}, errors.New("the pod is not complete yet")
+	}
+	disk, err := ephemeralLUN(w.machine, w.uid)
+	if err != nil {
+		return podspec.Input{}, err
+	}
+	return podspec.Input{
+		Pod: w.pod, Contents: w.contents, Network: *network, Size: sizing.Of(w.pod, w.node.HostCPUs()),
+		Images: w.images, Ephemeral: disk, Previous: w.previous(), Now: time.Now(),
+	}, nil
+}
+
+// previous is how the machine before this one ended, if this start replaces one; called with the lock held.
+func (w *Worker) previous() *agentv1.Termination {
+	if !w.kept.HandedOver || w.machine.GetStarts() <= 1 && w.machine.GetLastExit() == nil && w.agent == nil {
+		return nil
+	}
+	return w.termination()
+}
+
+// termination is the end of what ran in a machine that died; called with the lock held.
+func (w *Worker) termination() *agentv1.Termination {
+	e := w.exit()
+	return &agentv1.Termination{ExitCode: 137, Signal: 9, Reason: e.Reason, Message: e.Message, FinishedAt: timestamppb.New(e.At)}
+}
+
+// updateVolumes brings the files of a running pod up to date.
+func (w *Worker) updateVolumes(ctx context.Context) error {
+	w.mu.Lock()
+	link, contents, have := w.link, w.contents, w.volumes
+	running := w.agent.GetStarted() && !w.agent.GetFinished() || have != nil
+	pod := w.pod
+	w.mu.Unlock()
+	if !running || link == nil || contents == nil {
+		return nil
+	}
+	volumes, err := podspec.Volumes(pod, contents, w.node.Environment, sizing.Of(pod, w.node.HostCPUs()))
+	if err != nil {
+		return err
+	}
+	want := digest(volumes)
+	if bytes.Equal(want, have) {
+		return nil
+	}
+	var files []*agentv1.Volume
+	for _, v := range volumes {
+		if v.GetFiles() != nil {
+			files = append(files, v)
+		}
+	}
+	if _, err := link.Agent.Update(ctx, &agentv1.UpdateRequest{Volumes: files}); err != nil {
+		return fmt.Errorf("update the pod's volumes: %w", err)
+	}
+	w.mu.Lock()
+	w.volumes = want
+	w.mu.Unlock()
+	return nil
+}
+
+func digest(volumes []*agentv1.Volume) []byte {
+	h := sha256.New()
+	for _, v := range volumes {
+		data, _ := proto.MarshalOptions{Deterministic: true}.Marshal(v)
+		fmt.Fprintf(h, "%d ", len(data))
+		h.Write(data)
+	}
+	return h.Sum(nil)
+}
+
+// keepLogs copies the logs of all containers, of their last and the instance before, out of the machine.
+func (w *Worker) keepLogs(ctx context.Context) error {
+	w.mu.Lock()
+	link, agent := w.link, w.agent
+	w.mu.Unlock()
+	if link == nil {
+		return errors.New("the agent is not connected")
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	defer cancel()
+	for _, list := range [][]*agentv1.ContainerStatus{agent.GetInitContainers(), agent.GetContainers()} {
+		for _, c := range list {
+			for _, attempt := range attempts(c) {
+				if err := w.keepLog(ctx, link, c.Name, attempt); err != nil {
+					return fmt.Errorf("keep the log of container %s: %w", c.Name, err)
+				}
+			}
+		}
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.kept.LogsKept = true
+	return w.node.Keep.Save(w.uid, &w.kept)
+}
+
+func attempts(c *agentv1.ContainerStatus) []uint32 {
+	if c.RestartCount == 0 {
+		return []uint32{0}
+	}
+	return []uint32{c.RestartCount, c.RestartCount - 1}
+}
+
+func (w *Worker) keepLog(ctx context.Context, link *agentlink.Link, container string, attempt uint32) error {
+	stream, err := link.Open(ctx, channel.Header{Kind: channel.KindLog, Log: &channel.LogRequest{Container: container, Attempt: attempt, TailLines: -1}})
+	if err != nil {
+		return err
+	}
+	defer stream.Close()
+	defer context.AfterFunc(ctx, func() { stream.SetDeadline(time.Unix(1, 0)) })()
+	path := w.node.Keep.LogFile(w.uid, container, attempt)
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	file, err := renameio.NewPendingFile(path, renameio.WithPermissions(0o600))
+	if err != nil {
+		return err
+	}
+	defer file.Cleanup()
+	if _, err := io.Copy(file, stream); err != nil {
+		return err
+	}
+	return file.CloseAtomicallyReplace()
+}
+
+// keepFinal writes how the pod ended BEFORE the machine, which knows it too, is destroyed.
+func (w *Worker) keepFinal() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.agent != nil {
+		if err := w.node.Keep.SaveFinal(w.uid, w.agent); err != nil {
+			return err
+		}
+	}
+	w.kept.FinalKept = true
+	return w.node.Keep.Save(w.uid, &w.kept)
+}

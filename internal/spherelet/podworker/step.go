@@ -1,0 +1,240 @@
+// Package podworker makes pods run: one worker a pod, keyed by the pod's UID.
+//
+// The decisions are a pure function, [State.Step]: it takes what has happened and returns what to do. The worker around it
+// carries the actions out, each in its own goroutine, and reports their results as events.
+//
+//	        Admit ──rejected──────────────────────────────▶ Failed, kept until deleted
+//	          │
+//	          ▼            image failed
+//	┌─▶ CreateMachine ◀──────────────────▶ DestroyMachine, hold until the images are there
+//	│         │  beside it: Resolve, Attach
+//	│         ▼
+//	│      Connect ◀─────────────────────┐ connection lost
+//	│         │                          │
+//	│         ▼                          │
+//	│      HandOver ──▶ the agent has the pod ──finished──▶ KeepLogs, KeepFinal, DestroyMachine: Succeeded or Failed
+//	│                        │     │
+//	│      machine died      │     │ deleted: Stop, and when all has ended or the grace period is over
+//	└── StartMachine ◀───────┘     └───────────▶ DestroyMachine, Release the object, Forget when it is gone
+package podworker
+
+import (
+	"time"
+)
+
+// Kind of an action. At most one action of a kind is under way for a pod.
+type Kind string
+
+// Kinds of actions.
+const (
+	Admit          Kind = "admit"
+	Resolve        Kind = "resolve"         // read ConfigMaps, Secrets, tokens
+	CreateMachine  Kind = "create-machine"  // and its disk, and start it
+	StartMachine   Kind = "start-machine"   // again
+	DestroyMachine Kind = "destroy-machine" // and its disk
+	Attach         Kind = "attach"          // images' disks
+	Connect        Kind = "connect"         // to the agent, and watch it
+	HandOver       Kind = "hand-over"       // give the pod to the agent
+
+	Stop      Kind = "stop"       // ask the agent to end the pod
+	KeepLogs  Kind = "keep-logs"  // copy the logs out of the machine
+	KeepFinal Kind = "keep-final" // write the last status to disk
+	Release   Kind = "release"    // write the last status, then delete the API object
+	Forget    Kind = "forget"     // remove the pod's directory; the worker ends
+	Wake      Kind = "wake"       // call Step again at a time
+)
+
+// Action is something to do now.
+type Action struct {
+	Kind  Kind
+	Grace int64     // seconds, of Stop
+	At    time.Time // of Wake
+}
+
+// Event is something that has happened. Exactly one field is set.
+type Event struct {
+	Pod     *PodFacts
+	Machine *MachineFacts
+	Agent   *AgentFacts // a status of the agent has come
+	// AgentLost: the connection to the agent has ended.
+	AgentLost bool
+	// ContentsChanged: something that the pod's volumes or environment are made of.
+	ContentsChanged bool
+	// Done is the result of an action.
+	Done *Done
+	// Woken: the time of a Wake has come.
+	Woken bool
+}
+
+// Done is the result of an action.
+type Done struct {
+	Kind Kind
+	Err  error
+	// Rejected is the result of Admit.
+	Rejected bool
+	// Machine as hostd returned it from CreateMachine or StartMachine.
+	Machine *MachineFacts
+}
+
+type retry struct {
+	failures int
+	after    time.Time
+}
+
+const (
+	// killSlack is added to the grace period before the machine is destroyed under a pod that has not ended: the agent
+	// itself kills the containers at the end of the grace period and needs a moment to say so.
+	killSlack = 10 * time.Second
+	// Back-off of a machine that dies again and again: the kubelet's for containers.
+	crashBackOff, maxCrashBackOff = 10 * time.Second, 5 * time.Minute
+	// calm is how long a machine must have run for its next death to count as the first.
+	calm = 10 * time.Minute
+	// keepLogsTries bounds how often the logs of a finished pod are tried to be saved before its machine goes.
+	keepLogsTries = 5
+)
+
+// Step takes an event in and returns what to do.
+func (s *State) Step(e Event, now time.Time) []Action {
+	s.apply(e, now)
+	p := &planner{State: s, now: now}
+	p.plan()
+	if !p.wake.IsZero() {
+		p.actions = append(p.actions, Action{Kind: Wake, At: p.wake})
+	}
+	return p.actions
+}
+
+func (s *State) apply(e Event, now time.Time) {
+	switch {
+	case e.Pod != nil:
+		s.applyPod(*e.Pod, now)
+	case e.Machine != nil:
+		s.applyMachine(*e.Machine)
+	case e.Agent != nil:
+		connected := s.Agent.Connected
+		s.Agent = *e.Agent
+		s.Agent.Connected, s.Agent.Known = connected, true
+		s.HandedOver = s.HandedOver || s.Agent.Started
+	case e.AgentLost:
+		s.Agent.Connected = false
+		s.StopSent = -1 // it may not have arrived
+	case e.ContentsChanged:
+		s.Resolved = false
+		delete(s.retries, Resolve)
+	case e.Done != nil:
+		s.applyDone(*e.Done, now)
+	}
+}
+
+func (s *State) applyPod(p PodFacts, now time.Time) {
+	if s.Pod.Images != p.Images || s.Pod.Network != p.Network {
+		delete(s.retries, Attach)
+		delete(s.retries, CreateMachine)
+	}
+	terminal := s.Pod.Terminal || p.Terminal
+	s.Pod = p
+	s.Pod.Terminal = terminal
+	switch {
+	case p.Images == ImagesFailed && !s.HandedOver:
+		s.HoldForImages = true
+	case p.Images == ImagesReady:
+		s.HoldForImages = false
+	}
+	if (p.Deleting || p.Gone) && s.QuiesceSince.IsZero() {
+		s.QuiesceSince = now
+	}
+}
+
+func (s *State) applyMachine(m MachineFacts) {
+	old := s.Machine
+	if old.Exists && m.Exists && m.Starts < old.Starts {
+		return // the watch is behind the result of an action
+	}
+	if m.Starts != old.Starts || !m.Exists {
+		// What was known of the agent was of an earlier boot. Whether all had ended stays true.
+		s.Agent = AgentFacts{Finished: s.Agent.Finished}
+		s.StopSent = -1
+	}
+	if !m.Exists {
+		s.Attached = false
+	}
+	if m.Exists && m.Phase == Stopped && !(old.Exists && old.Phase == Stopped && old.Starts == m.Starts) {
+		s.Crashes++
+		if m.Exited.Sub(m.Started) > calm {
+			s.Crashes = 1
+		}
+		s.Agent.Connected = false
+	}
+	s.Machine = m
+}
+
+func (s *State) applyDone(d Done, now time.Time) {
+	delete(s.pending, d.Kind)
+	if d.Err != nil {
+		r := s.retries[d.Kind]
+		r.failures++
+		r.after = now.Add(retryAfter(d.Kind, r.failures))
+		s.retries[d.Kind] = r
+		if d.Kind == Stop {
+			s.StopSent = -1
+		}
+		return
+	}
+	delete(s.retries, d.Kind)
+	switch d.Kind {
+	case Admit:
+		s.Admission = Admitted
+		if d.Rejected {
+			s.Admission = Rejected
+		}
+	case Resolve:
+		s.Resolved = true
+	case CreateMachine, StartMachine:
+		if d.Machine != nil {
+			s.applyMachine(*d.Machine)
+		}
+	case DestroyMachine:
+		s.applyMachine(MachineFacts{Known: true})
+	case Attach:
+		s.Attached = true
+	case Connect:
+		s.Agent.Connected = true
+	case HandOver:
+		s.HandedOver = true
+		s.Agent.Started = true
+	case KeepLogs:
+		s.LogsKept = true
+	case KeepFinal:
+		s.FinalKept = true
+	case Release:
+		s.Released = true
+	}
+}
+
+// retryAfter doubles from a start to an end that fit the action: a socket or the API server of the same cluster may be
+// back at once, a full host or a missing Secret takes longer.
+func retryAfter(k Kind, failures int) time.Duration {
+	first, last := 200*time.Millisecond, 15*time.Second
+	switch k {
+	case Connect, HandOver, Stop, Release:
+		first, last = 50*time.Millisecond, 2*time.Second
+	case CreateMachine:
+		first, last = 500*time.Millisecond, 30*time.Second
+	}
+	d := first
+	for i := 1; i < failures && d < last; i++ {
+		d *= 2
+	}
+	return min(d, last)
+}
+
+func restartDelay(crashes int) time.Duration {
+	if crashes <= 1 {
+		return 0
+	}
+	d := crashBackOff
+	for i := 2; i < crashes && d < maxCrashBackOff; i++ {
+		d *= 2
+	}
+	return min(d, maxCrashBackOff)
+}

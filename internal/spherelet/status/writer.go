@@ -1,0 +1,113 @@
+package status
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"sync"
+	"time"
+
+	v1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/strategicpatch"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/klog/v2"
+)
+
+// Writer brings the status of one pod to the API server: the latest wins, at once, and again until it is there.
+type Writer struct {
+	client  kubernetes.Interface
+	compute func() (pod *v1.Pod, status v1.PodStatus, annotations map[string]string, ok bool)
+	wrote   func(*v1.Pod)
+
+	mu   sync.Mutex // one write at a time, so that an older status never lands after a newer one
+	poke chan struct{}
+}
+
+// NewWriter makes a writer. compute is called before each write for the newest known object, the status it should have
+// and annotations to add; it says not ok when there is nothing to say. wrote gets the object after a write.
+func NewWriter(client kubernetes.Interface, compute func() (*v1.Pod, v1.PodStatus, map[string]string, bool), wrote func(*v1.Pod)) *Writer {
+	return &Writer{client: client, compute: compute, wrote: wrote, poke: make(chan struct{}, 1)}
+}
+
+// Poke asks for a write; it does not wait.
+func (w *Writer) Poke() {
+	select {
+	case w.poke <- struct{}{}:
+	default:
+	}
+}
+
+// Run writes until ctx ends.
+func (w *Writer) Run(ctx context.Context) {
+	delay := time.Duration(0)
+	for {
+		var retry <-chan time.Time
+		if delay > 0 {
+			retry = time.After(delay)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-w.poke:
+		case <-retry:
+		}
+		err := w.Write(ctx)
+		switch {
+		case err == nil, apierrors.IsNotFound(err):
+			delay = 0
+		default:
+			// Soon at first, since a conflict is solved by the next event; slower while the API server is away.
+			delay = min(max(2*delay, 50*time.Millisecond), 5*time.Second)
+			klog.V(2).InfoS("Pod status could not be written; trying again", "after", delay, "err", err)
+		}
+	}
+}
+
+// Write writes the present status once, if it differs from what the API server has.
+func (w *Writer) Write(ctx context.Context) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	pod, status, annotations, ok := w.compute()
+	if !ok {
+		return nil
+	}
+	patch, err := patchFor(pod, status, annotations)
+	if patch == nil || err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	updated, err := w.client.CoreV1().Pods(pod.Namespace).Patch(ctx, pod.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{}, "status")
+	if err != nil {
+		return fmt.Errorf("patch status of pod %s/%s: %w", pod.Namespace, pod.Name, err)
+	}
+	klog.V(4).InfoS("Pod status written", "pod", klog.KObj(pod), "patch", string(patch))
+	w.wrote(updated)
+	return nil
+}
+
+// patchFor holds only what differs, and the UID, so that it never meets a later pod of the same name.
+func patchFor(pod *v1.Pod, status v1.PodStatus, annotations map[string]string) ([]byte, error) {
+	missing := map[string]string{}
+	for k, v := range annotations {
+		if pod.Annotations[k] != v {
+			missing[k] = v
+		}
+	}
+	if len(missing) == 0 && equality.Semantic.DeepEqual(pod.Status, status) {
+		return nil, nil
+	}
+	before, err := json.Marshal(v1.Pod{Status: pod.Status})
+	if err != nil {
+		return nil, err
+	}
+	after, err := json.Marshal(v1.Pod{ObjectMeta: metav1.ObjectMeta{UID: pod.UID, Annotations: missing}, Status: status})
+	if err != nil {
+		return nil, err
+	}
+	return strategicpatch.CreateTwoWayMergePatch(before, after, v1.Pod{})
+}
