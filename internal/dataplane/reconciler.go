@@ -101,7 +101,7 @@ func (r *reconciler) reconcile(ctx context.Context) error {
 			return err
 		}
 	}
-	prefixes, ports, want := r.desired(links.Names())
+	prefixes, ports, want := r.desired(links.Ports())
 	r.watcher.OwnLinks.Store(ownLinks(links, ports))
 	if err := r.prepare(links, ports); err != nil {
 		return err

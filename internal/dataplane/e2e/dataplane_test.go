@@ -12,6 +12,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -44,6 +45,16 @@ func TestDataplane(t *testing.T) {
 	}
 	client := l.startPod(hosts[0], "client", nil)
 
+	step := func(t *testing.T, name string, f func(*testing.T)) {
+		t.Helper()
+		ok := t.Run(name, func(t *testing.T) {
+			l.t = t
+			f(t)
+		})
+		if l.t = t; !ok {
+			t.FailNow()
+		}
+	}
 	step(t, "pods, hosts and control plane ping each other", func(t *testing.T) { l.pingAll(append(web, client)) })
 	step(t, "large transfers arrive whole", func(t *testing.T) { l.transfers(t, client, web) })
 	step(t, "a pod sees whom it speaks to", func(t *testing.T) { l.sources(t, client, web[1]) })
@@ -55,13 +66,6 @@ func TestDataplane(t *testing.T) {
 	step(t, "what others delete comes back, what is theirs stays", func(t *testing.T) { l.repair(t, hosts[0]) })
 	step(t, "deleted pods leave nothing", func(t *testing.T) { l.deleteAll(t, append(web, client)) })
 	step(t, "a node that leaves takes its routes along", func(t *testing.T) { l.removeNode(t, hosts[2]) })
-}
-
-func step(t *testing.T, name string, f func(*testing.T)) {
-	t.Helper()
-	if !t.Run(name, f) {
-		t.FailNow()
-	}
 }
 
 func (l *lab) pingAll(guests []*guest) {
@@ -238,11 +242,11 @@ func (l *lab) spoofing(t *testing.T, attacker, victim *guest) {
 		}
 		l.in(attacker.name, "ip addr del "+address+"/32 dev lo")
 	}
-	l.in(attacker.name, "ip link set eth0 address 02:00:00:00:00:01")
+	attacker.setMAC("02:00:00:00:00:01")
 	if exec.Command("ip", "netns", "exec", l.ns(attacker.name), "ping", "-c", "1", "-W", "1", attacker.host.address).Run() == nil {
 		t.Error("a packet with another hardware address got out of the port")
 	}
-	l.in(attacker.name, "ip link set eth0 address "+attacker.network.MAC)
+	attacker.setMAC(attacker.network.MAC)
 	l.in(attacker.name, "ping -c 1 -W 2 "+victim.ip)
 	dropped := l.in(attacker.host.name, "nft list chain inet pacific from-port")
 	if strings.Contains(dropped, "packets 0 ") {
@@ -252,8 +256,8 @@ func (l *lab) spoofing(t *testing.T, attacker, victim *guest) {
 
 func (l *lab) restartMachine(t *testing.T, g *guest) {
 	g.unplug()
-	l.waitFor("the port is gone", func() bool {
-		return exec.Command("ip", "-n", l.ns(g.host.name), "link", "show", g.tap()).Run() != nil
+	l.waitFor("the address is out of the firewall", func() bool {
+		return !strings.Contains(l.kernelState(g.host), g.ip+" ")
 	})
 	g.plugIn()
 	l.waitFor("the port is back", func() bool {
@@ -338,10 +342,18 @@ func (l *lab) echo(t *testing.T, client, server *guest, stop chan struct{}) chan
 	return results
 }
 
-// kernelState is all that the dataplane has made in a host's kernel, but for counters.
+// kernelState is all that the dataplane has made in a host's kernel, but for counters. The kernel's order is by hash.
 func (l *lab) kernelState(h *host) string {
-	return l.in(h.name, "ip route show table all proto 80") + l.in(h.name, "ip rule") + l.in(h.name, "ip neigh show nud permanent") +
-		l.in(h.name, "bridge fdb show dev pac-vxlan") + l.in(h.name, "nft -s list table inet pacific")
+	l.t.Helper()
+	var state []string
+	for _, command := range []string{
+		"ip route show table all proto 80", "ip rule", "ip neigh show nud permanent", "bridge fdb show dev pac-vxlan",
+	} {
+		lines := strings.Split(l.in(h.name, command), "\n")
+		slices.Sort(lines)
+		state = append(state, lines...)
+	}
+	return strings.Join(append(state, l.in(h.name, "nft -s list table inet pacific")), "\n")
 }
 
 func (l *lab) repair(t *testing.T, h *host) {

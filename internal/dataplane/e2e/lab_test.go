@@ -32,7 +32,8 @@ const (
 // lab is a switch (a namespace with a bridge, which is also the outside world), a control plane and hosts, each a network
 // namespace with an eth0. Nothing of it touches the namespace that the test runs in.
 type lab struct {
-	t      *testing.T
+	root   *testing.T // processes and namespaces last as long as it
+	t      *testing.T // the step under way
 	ctx    context.Context
 	id     string
 	dir    string
@@ -59,7 +60,7 @@ func newLab(t *testing.T, hosts int) *lab {
 	if dir := os.Getenv("PACIFIC_BIN"); dir != "" {
 		bin = dir
 	}
-	l := &lab{t: t, id: fmt.Sprintf("dp%d", os.Getpid()), dir: t.TempDir(), bin: bin}
+	l := &lab{t: t, root: t, id: fmt.Sprintf("dp%d", os.Getpid()), dir: t.TempDir(), bin: bin}
 	ctx, cancel := context.WithTimeout(context.Background(), 8*time.Minute)
 	t.Cleanup(cancel)
 	l.ctx = ctx
@@ -79,7 +80,7 @@ func (l *lab) ns(name string) string { return l.id + "-" + name }
 
 func (l *lab) namespace(name string) {
 	l.run("ip", "netns", "add", name)
-	l.t.Cleanup(func() { exec.Command("ip", "netns", "del", name).Run() })
+	l.root.Cleanup(func() { exec.Command("ip", "netns", "del", name).Run() })
 	l.run("ip", "-n", name, "link", "set", "lo", "up")
 }
 
@@ -128,12 +129,12 @@ func (l *lab) daemon(namespace, log string, args ...string) *exec.Cmd {
 	cmd := exec.Command("ip", append([]string{"netns", "exec", l.ns(namespace)}, args...)...)
 	cmd.Stdout, cmd.Stderr = file, file
 	check(l.t, cmd.Start())
-	l.t.Cleanup(func() {
+	l.root.Cleanup(func() {
 		cmd.Process.Kill()
 		cmd.Wait()
-		if l.t.Failed() {
+		if l.root.Failed() {
 			tail, _ := exec.Command("tail", "-n", "25", file.Name()).Output()
-			l.t.Logf("end of %s:\n%s", log, tail)
+			l.root.Logf("end of %s:\n%s", log, tail)
 		}
 	})
 	return cmd

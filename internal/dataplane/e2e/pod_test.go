@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/netip"
-	"os/exec"
 	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
@@ -109,22 +108,30 @@ func (g *guest) tap() string { return hostv1.TapName(podapi.MachineID(string(g.u
 func (g *guest) plugIn() {
 	l := g.lab
 	l.t.Helper()
-	l.namespace(l.ns(g.name))
 	l.in(g.host.name, fmt.Sprintf("ip link add %s address %s type veth peer name eth0 netns %s", g.tap(), hostv1.GatewayMAC, l.ns(g.name)))
 	l.in(g.host.name, "ip link set "+g.tap()+" up")
 	for _, command := range []string{
-		"ip link set eth0 address " + g.network.MAC,
 		fmt.Sprintf("ip link set eth0 mtu %d up", g.network.MTU),
 		"ip addr add " + g.network.Addresses[0] + " dev eth0",
-		fmt.Sprintf("ip neigh replace %s lladdr %s dev eth0 nud permanent", g.network.Gateways[0], g.network.GatewayMAC),
 		"ip route add default via " + g.network.Gateways[0] + " dev eth0 onlink",
 	} {
 		l.in(g.name, command)
 	}
+	g.setMAC(g.network.MAC)
 }
 
-// unplug removes the machine, and with it the port.
-func (g *guest) unplug() { exec.Command("ip", "netns", "del", g.lab.ns(g.name)).Run() }
+// setMAC also sets the gateway's neighbour entry anew, which the kernel drops then.
+func (g *guest) setMAC(mac string) {
+	g.lab.t.Helper()
+	g.lab.in(g.name, "ip link set eth0 address "+mac)
+	g.lab.in(g.name, fmt.Sprintf("ip neigh replace %s lladdr %s dev eth0 nud permanent", g.network.Gateways[0], g.network.GatewayMAC))
+}
+
+// unplug removes the machine's port, as hostd does when the machine ends.
+func (g *guest) unplug() {
+	g.lab.t.Helper()
+	g.lab.in(g.host.name, "ip link del "+g.tap())
+}
 
 func (g *guest) waitForNetwork() {
 	g.lab.t.Helper()
@@ -157,6 +164,7 @@ func (g *guest) delete() {
 func (l *lab) startPod(h *host, name string, labels map[string]string) *guest {
 	l.t.Helper()
 	g := l.createPod(h, name, labels)
+	l.namespace(l.ns(name))
 	g.waitForAddress()
 	g.plugIn()
 	g.waitForNetwork()

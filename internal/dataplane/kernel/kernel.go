@@ -13,6 +13,9 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	hostv1 "pacific/api/host/v1"
+	"pacific/internal/dataplane/plan"
 )
 
 // Protocol marks routes and rules of the dataplane (rtm_protocol). Numbers above 4 that /etc/iproute2/rt_protos does not
@@ -44,11 +47,14 @@ func ReadLinks() (Links, error) {
 	return links, nil
 }
 
-// Names of the interfaces.
-func (l Links) Names() map[string]bool {
+// Ports are the names of the interfaces that hostd has made for machines. It gives them their hardware address last, upon
+// which the kernel forgets all neighbours: before that they are not ready.
+func (l Links) Ports() map[string]bool {
 	names := map[string]bool{}
-	for name := range l.byName {
-		names[name] = true
+	for name, link := range l.byName {
+		if plan.IsPort(name) && link.Attrs().HardwareAddr.String() == hostv1.GatewayMAC {
+			names[name] = true
+		}
 	}
 	return names
 }
