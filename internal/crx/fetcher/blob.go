@@ -14,6 +14,11 @@ import (
 // maxResumes bounds how often the download of one blob is taken up again after the connection broke.
 const maxResumes = 8
 
+// The pause before the first resumption; it doubles up to maxPause.
+var firstPause = 250 * time.Millisecond
+
+const maxPause = 10 * time.Second
+
 // opener opens a blob at an offset.
 type opener func(ctx context.Context, digest v1.Hash, offset int64) (io.ReadCloser, error)
 
@@ -30,7 +35,7 @@ type blobReader struct {
 }
 
 func readBlob(ctx context.Context, open opener, desc v1.Descriptor) *blobReader {
-	return &blobReader{ctx: ctx, open: open, desc: desc, pause: 250 * time.Millisecond}
+	return &blobReader{ctx: ctx, open: open, desc: desc, pause: firstPause}
 }
 
 func (b *blobReader) Read(p []byte) (int, error) {
@@ -91,7 +96,7 @@ func (b *blobReader) resume(cause error) error {
 	}
 	timer := time.NewTimer(b.pause)
 	defer timer.Stop()
-	b.pause = min(2*b.pause, 10*time.Second)
+	b.pause = min(2*b.pause, maxPause)
 	select {
 	case <-timer.C:
 		return nil

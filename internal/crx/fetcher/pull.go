@@ -23,7 +23,7 @@ const maxConfig = 2 << 20
 
 // image is what a reference was resolved to.
 type image struct {
-	source   *remote
+	source   *repository
 	resolved v1.Hash // of what the reference names
 	digest   v1.Hash // of the platform's manifest
 	config   []byte
@@ -77,8 +77,8 @@ func resolve(ctx context.Context, req *fetcherv1.FetchRequest, dial DialFunc) (*
 	return nil, err
 }
 
-func resolveAt(ctx context.Context, e endpoint, repository, identifier string, want v1.Platform, base http.RoundTripper) (*image, error) {
-	r, err := connect(ctx, e, repository, base)
+func resolveAt(ctx context.Context, e endpoint, path, identifier string, want v1.Platform, base http.RoundTripper) (*image, error) {
+	r, err := connect(ctx, e, path, base)
 	if err != nil {
 		return nil, err
 	}
@@ -97,7 +97,7 @@ func resolveAt(ctx context.Context, e endpoint, repository, identifier string, w
 }
 
 // platform gets the manifest for a platform out of an index.
-func (r *remote) platform(ctx context.Context, index []byte, want v1.Platform) ([]byte, v1.Descriptor, error) {
+func (r *repository) platform(ctx context.Context, index []byte, want v1.Platform) ([]byte, v1.Descriptor, error) {
 	parsed, err := v1.ParseIndexManifest(bytes.NewReader(index))
 	if err != nil {
 		return nil, v1.Descriptor{}, fail(fetcherv1.Failure_INVALID, "index: %w", err)
@@ -132,7 +132,7 @@ func (i *image) read(ctx context.Context, body []byte, mediaType types.MediaType
 	return err
 }
 
-func readConfig(ctx context.Context, source *remote, desc v1.Descriptor) ([]byte, error) {
+func readConfig(ctx context.Context, source *repository, desc v1.Descriptor) ([]byte, error) {
 	if desc.Size > maxConfig {
 		return nil, fail(fetcherv1.Failure_INVALID, "image configuration %s is larger than %d bytes", desc.Digest, maxConfig)
 	}

@@ -57,20 +57,20 @@ func credentials(req *fetcherv1.FetchRequest) authn.Authenticator {
 	return authn.FromConfig(c)
 }
 
-// remote is one repository of one registry, with its authentication done.
-type remote struct {
+// repository is one image repository at one registry, with its authentication done.
+type repository struct {
 	repo   name.Repository
 	scheme string
 	client *http.Client
 }
 
 // connect does the registry's handshake: it asks for the authentication scheme and gets a token where one is wanted.
-func connect(ctx context.Context, e endpoint, repository string, base http.RoundTripper) (*remote, error) {
+func connect(ctx context.Context, e endpoint, path string, base http.RoundTripper) (*repository, error) {
 	opts, scheme := []name.Option{}, "https"
 	if e.plainHTTP {
 		opts, scheme = append(opts, name.Insecure), "http"
 	}
-	repo, err := name.NewRepository(e.host+"/"+repository, opts...)
+	repo, err := name.NewRepository(e.host+"/"+path, opts...)
 	if err != nil {
 		return nil, fail(fetcherv1.Failure_INVALID, "%w", err)
 	}
@@ -84,10 +84,11 @@ func connect(ctx context.Context, e endpoint, repository string, base http.Round
 	if err != nil {
 		return nil, secure.explain(err)
 	}
-	return &remote{repo: repo, scheme: scheme, client: &http.Client{Transport: authenticated}}, nil
+	return &repository{repo: repo, scheme: scheme, client: &http.Client{Transport: authenticated}}, nil
 }
 
-// again tells which errors of a round trip are worth another try: what the network did, not what a certificate says.
+// again tells which errors of a round trip are worth another try: what the network did, not what a certificate says. It is
+// asked after a success too, with nil.
 func again(err error) bool {
 	var answer *transport.Error
 	if errors.As(err, &answer) {
@@ -95,7 +96,7 @@ func again(err error) bool {
 	}
 	var refused *refusedError
 	var certificate *tls.CertificateVerificationError
-	return !errors.As(err, &refused) && !errors.As(err, &certificate) &&
+	return err != nil && !errors.As(err, &refused) && !errors.As(err, &certificate) &&
 		!errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded)
 }
 
@@ -169,7 +170,7 @@ var manifestTypes = strings.Join([]string{
 }, ",")
 
 // manifest gets the manifest or index that identifier (a tag or a digest) names, checked against the digest if it is one.
-func (r *remote) manifest(ctx context.Context, identifier string) ([]byte, v1.Descriptor, error) {
+func (r *repository) manifest(ctx context.Context, identifier string) ([]byte, v1.Descriptor, error) {
 	resp, err := r.get(ctx, "manifests/"+identifier, http.Header{"Accept": {manifestTypes}}, http.StatusOK)
 	if err != nil {
 		return nil, v1.Descriptor{}, err
@@ -187,7 +188,7 @@ func (r *remote) manifest(ctx context.Context, identifier string) ([]byte, v1.De
 }
 
 // blob opens a blob at an offset. The content is not checked here.
-func (r *remote) blob(ctx context.Context, digest v1.Hash, offset int64) (io.ReadCloser, error) {
+func (r *repository) blob(ctx context.Context, digest v1.Hash, offset int64) (io.ReadCloser, error) {
 	header, codes := http.Header{}, []int{http.StatusOK}
 	if offset > 0 {
 		header.Set("Range", fmt.Sprintf("bytes=%d-", offset))
@@ -206,7 +207,7 @@ func (r *remote) blob(ctx context.Context, digest v1.Hash, offset int64) (io.Rea
 	return resp.Body, nil
 }
 
-func (r *remote) get(ctx context.Context, path string, header http.Header, codes ...int) (*http.Response, error) {
+func (r *repository) get(ctx context.Context, path string, header http.Header, codes ...int) (*http.Response, error) {
 	target := fmt.Sprintf("%s://%s/v2/%s/%s", r.scheme, r.repo.RegistryStr(), r.repo.RepositoryStr(), path)
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
 	if err != nil {
