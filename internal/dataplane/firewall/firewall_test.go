@@ -1,0 +1,75 @@
+package firewall
+
+import (
+	"context"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/knftables"
+
+	"pacific/internal/dataplane/plan"
+)
+
+func rules() Rules {
+	return Rules{
+		Prefixes: []netip.Prefix{netip.MustParsePrefix("10.244.1.0/24"), netip.MustParsePrefix("fd00:1::/64")},
+		Ports: []plan.Port{
+			{Pod: &corev1.Pod{}, Interface: "tap0123456789ab", MAC: "02:50:56:00:00:01", Addresses: []netip.Addr{netip.MustParseAddr("10.244.1.5")}},
+			{Pod: &corev1.Pod{}, Interface: "tapba9876543210", MAC: "02:50:56:00:00:02", Addresses: []netip.Addr{
+				netip.MustParseAddr("10.244.1.6"), netip.MustParseAddr("fd00:1::6"),
+			}},
+		},
+	}
+}
+
+// TestTable compares the table with testdata/table.nft; REWRITE=1 writes it.
+func TestTable(t *testing.T) {
+	fake := knftables.NewFake(knftables.InetFamily, table)
+	firewall := &Firewall{fake}
+	for _, r := range []Rules{{}, rules(), rules()} { // what it becomes does not depend on what it was
+		if err := firewall.Apply(context.Background(), r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	golden := filepath.Join("testdata", "table.nft")
+	if os.Getenv("REWRITE") != "" {
+		if err := os.WriteFile(golden, []byte(fake.Dump()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := fake.Dump(); got != string(want) {
+		t.Errorf("the table is\n%s\nwant\n%s", got, want)
+	}
+	if err := firewall.Apply(context.Background(), Rules{}); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(fake.Dump(), "add element") {
+		t.Errorf("elements are left without ports:\n%s", fake.Dump())
+	}
+}
+
+func TestEqual(t *testing.T) {
+	if !rules().Equal(rules()) {
+		t.Error("equal rules differ")
+	}
+	for name, change := range map[string]func(*Rules){
+		"address":   func(r *Rules) { r.Ports[1].Addresses = r.Ports[1].Addresses[:1] },
+		"MAC":       func(r *Rules) { r.Ports[0].MAC = "02:50:56:00:00:09" },
+		"interface": func(r *Rules) { r.Ports[0].Interface = "tap000000000000" },
+		"port":      func(r *Rules) { r.Ports = r.Ports[:1] },
+		"prefix":    func(r *Rules) { r.Prefixes = nil },
+	} {
+		changed := rules()
+		if change(&changed); changed.Equal(rules()) {
+			t.Errorf("another %s makes no difference", name)
+		}
+	}
+}
