@@ -26,6 +26,11 @@ func DialInit(socket string) (*InitPort, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect to PID 1: %w", err)
 	}
+	// An empty line ends what a hostd before us may have left half written, and asks PID 1 for its state.
+	if _, err := conn.Write([]byte{'\n'}); err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("ask PID 1 for its state: %w", err)
+	}
 	return &InitPort{conn: conn}, nil
 }
 

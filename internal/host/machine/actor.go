@@ -48,8 +48,20 @@ func newActor(host *Manager, record Record) *actor {
 	return &actor{id: id, host: host, log: slog.With("machine", id), record: record, wake: make(chan struct{}, 1)}
 }
 
-// retryDelay is the time between tries of what must succeed in the end, such as writing the state to a full disk.
-const retryDelay = time.Second
+// must tries until do succeeds: a state that cannot be written must be, and what is left on the host would be leaked.
+func (a *actor) must(what string, do func() error) {
+	for delay := 100 * time.Millisecond; ; delay = min(2*delay, maxRetryDelay) {
+		err := do()
+		if err == nil {
+			return
+		}
+		a.log.Error("cannot "+what+", trying again", "after", delay, "err", err)
+		time.Sleep(delay)
+	}
+}
+
+// maxRetryDelay keeps the log of a host with a full disk readable, and the wait after the disk is freed short.
+const maxRetryDelay = 10 * time.Second
 
 func (a *actor) run() {
 	for range a.wake {
@@ -134,23 +146,15 @@ func (a *actor) commit(before, next State, must bool) error {
 	}
 	record := a.snapshot()
 	record.State = next
-	for {
-		err := a.write(record)
-		if err == nil {
-			break
-		}
-		if !must {
-			return err
-		}
-		a.log.Error("cannot write the record, trying again", "err", err)
-		time.Sleep(retryDelay)
+	if must {
+		a.must("write the record", func() error { return a.write(record) })
+	} else if err := a.write(record); err != nil {
+		return err
 	}
 	a.mu.Lock()
 	a.record.State = next
 	a.mu.Unlock()
-	if before.Phase != next.Phase {
-		a.log.Info("machine is "+string(next.Phase), "was", string(before.Phase), "exit", exitAttr(before, next))
-	}
+	a.report(before, next)
 	if next.Phase == Gone {
 		a.host.forget(a.id)
 	}
@@ -165,11 +169,14 @@ func (a *actor) write(record Record) error {
 	return a.host.records.write(record)
 }
 
-func exitAttr(before, next State) slog.Attr {
-	if next.LastExit == nil || before.LastExit == next.LastExit {
-		return slog.Attr{}
+func (a *actor) report(before, next State) {
+	switch {
+	case before.Phase == next.Phase:
+	case next.Phase == Ending:
+		a.log.Info("machine ends", "reason", next.LastExit.Reason, "message", next.LastExit.Message)
+	default:
+		a.log.Info("machine is "+string(next.Phase), "run", next.Run)
 	}
-	return slog.Group("", "reason", next.LastExit.Reason, "message", next.LastExit.Message)
 }
 
 func (a *actor) state() State { return a.snapshot().State }

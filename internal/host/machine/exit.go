@@ -26,15 +26,18 @@ const panicMark = "Kernel panic"
 // exitOfGuest says why a guest ended whose VMM is still there to be asked.
 func exitOfGuest(s State, e GuestEnded) Exit {
 	exit := Exit{At: e.At, Reason: ReasonPoweredOff, Message: "the guest powered off"}
+	if s.Told != nil {
+		exit.ExitCode = code(s)
+	}
 	switch {
 	case e.Cause == vmm.Internal:
 		exit.Reason, exit.Message = ReasonVMMFailed, "the VMM cannot run the guest any more: internal error"
+	case s.Told == nil && (e.Cause == vmm.Panic || strings.Contains(e.Console, panicMark)):
+		exit.Reason, exit.Message = ReasonKernelPanic, panicText(e.Console)
 	case s.Phase == Stopping:
 		exit.Reason, exit.Message = ReasonStopped, "the guest powered off as it was asked"
 	case s.Told != nil:
-		exit.Reason, exit.Message, exit.ExitCode = ReasonPersonalityExited, told(s), code(s)
-	case e.Cause == vmm.Panic || strings.Contains(e.Console, panicMark):
-		exit.Reason, exit.Message = ReasonKernelPanic, panicText(e.Console)
+		exit.Reason, exit.Message = ReasonPersonalityExited, told(s)
 	}
 	return exit
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	hostv1 "pacific/api/host/v1"
@@ -43,15 +44,25 @@ func (a *actor) boot(ctx context.Context, run uint32) (*session, error) {
 	}
 	s, err := a.prepare(ctx, run, record, process)
 	if err != nil {
-		// Dead before its log is read, so that the log is whole.
-		err = errors.Join(err, process.Kill())
-		_, waited := process.Wait()
-		if log := readLog(config.Dir); log != "" {
-			err = fmt.Errorf("%w: %s", err, log)
-		}
-		return nil, errors.Join(err, waited, process.Close())
+		return nil, a.abandon(process, config.Dir, err)
 	}
 	return s, nil
+}
+
+// abandon ends a VMM that did not come up, and adds to the failure how it ended and its own words.
+func (a *actor) abandon(process *vmm.Process, dir string, failure error) error {
+	killed := process.Kill()
+	exit, waited := process.Wait()
+	switch {
+	case exit.Signal != 0 && exit.Signal != int(syscall.SIGKILL):
+		failure = fmt.Errorf("%w: the VMM was killed by %s", failure, signalName(exit.Signal))
+	case exit.Known && exit.Signal == 0:
+		failure = fmt.Errorf("%w: the VMM exited with code %d", failure, exit.Code)
+	}
+	if log := readLog(dir); log != "" {
+		failure = fmt.Errorf("%w: %s", failure, log)
+	}
+	return errors.Join(failure, killed, waited, process.Close())
 }
 
 // prepare does what comes between the start of the process and that of the guest.

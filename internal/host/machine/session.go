@@ -2,7 +2,7 @@ package machine
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"time"
@@ -96,7 +96,11 @@ func (s *session) end() error {
 		case <-ctx.Done():
 		}
 	}
-	err := errors.Join(s.process.Kill(), s.conn.Close())
+	if err := s.process.Kill(); err != nil {
+		return fmt.Errorf("end VMM process %d: %w", s.process.PID, err)
+	}
 	<-s.gone
-	return errors.Join(err, s.process.Close())
+	// The other end is gone; there is nothing to lose in closing.
+	_, _ = s.conn.Close(), s.process.Close()
+	return nil
 }

@@ -46,18 +46,6 @@ func actionName(action Action) string {
 	return strings.ToLower(strings.TrimPrefix(fmt.Sprintf("%T", action), "machine."))
 }
 
-// must tries until it succeeds: what is left on the host would be leaked.
-func (a *actor) must(what string, do func() error) {
-	for {
-		err := do()
-		if err == nil {
-			return
-		}
-		a.log.Error("cannot "+what+", trying again", "err", err)
-		time.Sleep(retryDelay)
-	}
-}
-
 // errNoVMM is for a VMM that has just ended; the event that says so is under way.
 var errNoVMM = errors.New("the VMM has ended; try again")
 

@@ -62,14 +62,17 @@ func accelerator(m vmm.Machine) []string {
 	return []string{"-accel", fmt.Sprintf("tcg,thread=multi,tb-size=%d", cache), "-cpu", "max,la57=off"}
 }
 
-// confinement of the process: a user of its own, an empty root, no new privileges and no new processes.
-// elevateprivileges=children and not deny, since deny would forbid the change of user that runas asks for.
+// confinement of the process: a user of its own, an empty root, no new privileges, no new processes. It takes effect after
+// the machine is built from trusted files and before the first disk and the first instruction of the guest.
+//
+// elevateprivileges stays at allow, since it forbids the very calls that change to that user (QEMU's filter comes first).
+// Nothing is lost: without capabilities those calls fail, and the filter itself sets no_new_privs.
 func confinement(m vmm.Machine) []string {
 	id := strconv.FormatUint(uint64(m.UID), 10)
 	return []string{
 		"-runas", id + ":" + id,
 		"-chroot", RootDir(m.Dir),
-		"-sandbox", "on,obsolete=deny,elevateprivileges=children,spawn=deny,resourcecontrol=deny",
+		"-sandbox", "on,obsolete=deny,elevateprivileges=allow,spawn=deny,resourcecontrol=deny",
 	}
 }
 

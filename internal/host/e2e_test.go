@@ -1,0 +1,631 @@
+//go:build e2e
+
+package host_test
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	hostv1 "pacific/api/host/v1"
+	"pacific/internal/pki"
+)
+
+// The tests run hostd as it runs on a host: as a process of its own, with QEMU, in a network namespace. They need root, QEMU
+// and the guest files in bin/guest of the repository; PACIFIC_GUEST_DIR overrides that.
+//
+//	go test -tags e2e ./internal/host/
+func TestMain(m *testing.M) {
+	if os.Getuid() != 0 {
+		fmt.Println("skipped: the end-to-end tests of hostd need root")
+		return
+	}
+	if os.Getenv(inNamespace) == "" {
+		os.Exit(again())
+	}
+	out, err := exec.Command("ip", "link", "set", "lo", "up").CombinedOutput()
+	if err != nil {
+		fmt.Println(err, string(out))
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
+}
+
+const inNamespace = "PACIFIC_TEST_IN_NAMESPACE"
+
+// again runs this program in a network namespace of its own: taps and loopback are its own then.
+func again() int {
+	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
+	cmd.Env = append(os.Environ(), inNamespace+"=1")
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
+	if err := cmd.Run(); err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	return 0
+}
+
+// host is a hostd under test.
+type host struct {
+	t                       *testing.T
+	binary, dir, run, guest string
+	cgroup                  string
+	args                    []string
+	process                 *exec.Cmd
+	conn                    *grpc.ClientConn
+	machines                hostv1.VirtualMachinesClient
+	disks                   hostv1.DisksClient
+	host                    hostv1.HostClient
+}
+
+const address = "127.0.0.1:7443"
+
+func newHost(t *testing.T, args ...string) *host {
+	t.Helper()
+	h := &host{t: t, dir: t.TempDir(), args: args, cgroup: fmt.Sprintf("/pacific-test-%d", os.Getpid())}
+	run, err := os.MkdirTemp("/run", "hostd-test-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.run = run
+	t.Cleanup(func() { os.RemoveAll(run) })
+	h.binary = filepath.Join(h.dir, "hostd")
+	build(t, h.binary, "pacific/cmd/hostd")
+	h.guest = guestDir(t, h.dir)
+	h.credentials()
+	h.start()
+	h.dial("admin")
+	t.Cleanup(h.end)
+	return h
+}
+
+func build(t *testing.T, out, pkg string) {
+	t.Helper()
+	cmd := exec.Command("go", "build", "-o", out, pkg)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if text, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("build %s: %v\n%s", pkg, err, text)
+	}
+}
+
+// guestDir has the built kernel and PID 1, and the personality of the tests.
+func guestDir(t *testing.T, dir string) string {
+	t.Helper()
+	built := os.Getenv("PACIFIC_GUEST_DIR")
+	if built == "" {
+		built, _ = filepath.Abs("../../bin/guest")
+	}
+	guest := filepath.Join(dir, "guest")
+	if err := os.MkdirAll(filepath.Join(guest, "personalities"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"vmlinux", "crx-init"} {
+		if _, err := os.Stat(filepath.Join(built, name)); err != nil {
+			t.Skipf("no guest files: %v", err)
+		}
+		if err := os.Symlink(filepath.Join(built, name), filepath.Join(guest, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	build(t, filepath.Join(guest, "personalities", "test"), "./testdata/personality")
+	return guest
+}
+
+func (h *host) pki(name string) string { return filepath.Join(h.dir, "pki", name) }
+
+func (h *host) credentials() {
+	ca, err := pki.LoadOrCreateCA(h.pki("ca.crt"), h.pki("ca.key"), "test")
+	h.must(err)
+	_, err = ca.Ensure(pki.Leaf{
+		CertFile: h.pki("hostd.crt"), KeyFile: h.pki("hostd.key"), CommonName: "hostd", Server: true, IPs: []net.IP{net.IPv4(127, 0, 0, 1)},
+	})
+	h.must(err)
+	for _, client := range []string{"admin", "spherelet:host-t", "spherelet:other", "image-controller"} {
+		_, err := ca.Ensure(pki.Leaf{CertFile: h.pki(client + ".crt"), KeyFile: h.pki(client + ".key"), CommonName: client, Client: true})
+		h.must(err)
+	}
+}
+
+func (h *host) start() {
+	h.t.Helper()
+	args := append([]string{
+		"--name", "host-t", "--listen", address, "--state-dir", filepath.Join(h.dir, "state"), "--run-dir", h.run,
+		"--guest-dir", h.guest, "--tls-cert", h.pki("hostd.crt"), "--tls-key", h.pki("hostd.key"), "--client-ca", h.pki("ca.crt"),
+		"--cgroup-parent", h.cgroup, "--accelerator", "tcg",
+	}, h.args...)
+	h.process = exec.Command(h.binary, args...)
+	h.process.Stderr = os.Stderr
+	h.must(h.process.Start())
+}
+
+// kill ends hostd as a crash does.
+func (h *host) kill() {
+	h.t.Helper()
+	h.must(h.process.Process.Kill())
+	_ = h.process.Wait()
+}
+
+func (h *host) config(client string) *tls.Config {
+	config, err := pki.ClientConfig(h.pki("ca.crt"), h.pki(client+".crt"), h.pki(client+".key"))
+	h.must(err)
+	return config
+}
+
+func (h *host) dial(client string) {
+	h.t.Helper()
+	conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(credentials.NewTLS(h.config(client))),
+		grpc.WithDefaultCallOptions(grpc.WaitForReady(true)))
+	h.must(err)
+	h.conn = conn
+	h.machines, h.disks, h.host = hostv1.NewVirtualMachinesClient(conn), hostv1.NewDisksClient(conn), hostv1.NewHostClient(conn)
+}
+
+// end stops hostd in an orderly way; that a test leaves nothing is checked by the test.
+func (h *host) end() {
+	if h.t.Failed() {
+		h.dump()
+	}
+	list, err := h.machines.List(h.ctx(), &hostv1.ListRequest{})
+	if err == nil {
+		for _, vm := range list.Machines {
+			_, _ = h.machines.Destroy(h.ctx(), &hostv1.DestroyRequest{Id: vm.Spec.Id})
+		}
+	}
+	h.conn.Close()
+	_ = h.process.Process.Signal(syscall.SIGTERM)
+	if err := h.process.Wait(); err != nil {
+		h.t.Errorf("hostd on SIGTERM: %v", err)
+	}
+}
+
+func (h *host) dump() {
+	logs, _ := filepath.Glob(filepath.Join(h.run, "m", "*", "vmm.log"))
+	consoles, _ := filepath.Glob(filepath.Join(h.dir, "state", "machines", "*", "console.log"))
+	for _, file := range append(logs, consoles...) {
+		text, _ := os.ReadFile(file)
+		h.t.Logf("%s:\n%s", file, text)
+	}
+}
+
+func (h *host) ctx() context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
+	h.t.Cleanup(cancel)
+	return ctx
+}
+
+func (h *host) must(err error) {
+	h.t.Helper()
+	if err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+func crxSpec(id string) *hostv1.VirtualMachineSpec {
+	return &hostv1.VirtualMachineSpec{
+		Id: id, Name: "test/" + id, Vcpus: 1, MemoryBytes: 128 << 20, ResourcePool: "default",
+		Type:   &hostv1.VirtualMachineSpec_Crx{Crx: &hostv1.Crx{Mode: hostv1.Crx_MANAGED, Personality: "test"}},
+		Ports:  []*hostv1.Port{{Name: "eth0"}},
+		Labels: map[string]string{"pod": "test/" + id},
+	}
+}
+
+// await watches until the machine is as wanted.
+func (h *host) await(id string, want func(*hostv1.VirtualMachine) bool) *hostv1.VirtualMachine {
+	h.t.Helper()
+	stream, err := h.machines.Watch(h.ctx(), &hostv1.WatchRequest{IncludeUnmanaged: true})
+	h.must(err)
+	var last *hostv1.VirtualMachine
+	for {
+		event, err := stream.Recv()
+		if err != nil {
+			h.t.Fatalf("machine %s is not as wanted: %v\nlast seen: %v", id, err, last)
+		}
+		if vm := event.GetMachine(); vm.GetSpec().GetId() == id {
+			if last = vm; want(vm) {
+				return vm
+			}
+		}
+	}
+}
+
+func ready(vm *hostv1.VirtualMachine) bool   { return vm.GuestReadyAt != nil }
+func stopped(vm *hostv1.VirtualMachine) bool { return vm.Phase == hostv1.VirtualMachine_STOPPED }
+
+func (h *host) boot(spec *hostv1.VirtualMachineSpec) *hostv1.VirtualMachine {
+	h.t.Helper()
+	begin := time.Now()
+	_, err := h.machines.Create(h.ctx(), &hostv1.CreateRequest{Spec: spec, Start: true})
+	h.must(err)
+	created := time.Since(begin)
+	vm := h.await(spec.Id, ready)
+	h.t.Logf("%s: created and started in %s, ready after %s", spec.Id, created.Round(time.Millisecond), time.Since(begin).Round(time.Millisecond))
+	return vm
+}
+
+// say sends the personality a line and returns its answer, "" when the guest ends.
+func (h *host) say(vm *hostv1.VirtualMachine, line string) string {
+	h.t.Helper()
+	conn, err := net.Dial("unix", vm.PersonalitySocket)
+	h.must(err)
+	defer conn.Close()
+	h.must(conn.SetDeadline(time.Now().Add(20 * time.Second)))
+	_, err = fmt.Fprintln(conn, line)
+	h.must(err)
+	answer, _ := bufio.NewReader(conn).ReadString('\n')
+	return strings.TrimSpace(answer)
+}
+
+// empty checks that nothing of any machine is left on the host.
+func (h *host) empty() {
+	h.t.Helper()
+	inventory, err := h.host.GetInventory(h.ctx(), &hostv1.GetInventoryRequest{})
+	h.must(err)
+	if n := len(inventory.Machines) + len(inventory.Taps) + len(inventory.Disks) + len(inventory.Cgroups); n != 0 {
+		h.t.Errorf("the inventory is not empty: %v", inventory)
+	}
+	for _, pattern := range []string{
+		filepath.Join(h.run, "m", "*"), filepath.Join(h.dir, "state", "machines", "*"), filepath.Join(h.dir, "state", "disks", "*"),
+		filepath.Join("/sys/fs/cgroup", h.cgroup), filepath.Join("/sys/fs/cgroup/*", h.cgroup),
+	} {
+		if left, _ := filepath.Glob(pattern); len(left) != 0 {
+			h.t.Errorf("left: %v", left)
+		}
+	}
+}
+
+func (h *host) destroy(id string) {
+	h.t.Helper()
+	for range 2 {
+		_, err := h.machines.Destroy(h.ctx(), &hostv1.DestroyRequest{Id: id})
+		h.must(err)
+	}
+}
+
+func TestLifeOfACRX(t *testing.T) {
+	h := newHost(t)
+	spec := crxSpec("11111111-2222-3333-4444-555555555555")
+	vm := h.boot(spec)
+
+	t.Run("creation is idempotent and tells conflicts", func(t *testing.T) {
+		again, err := h.machines.Create(h.ctx(), &hostv1.CreateRequest{Spec: spec, Start: true})
+		if err != nil || again.Pid != vm.Pid || again.Starts != 1 {
+			t.Errorf("%v %v", again, err)
+		}
+		other := crxSpec(spec.Id)
+		other.MemoryBytes *= 2
+		if _, err := h.machines.Create(h.ctx(), &hostv1.CreateRequest{Spec: other}); status.Code(err) != codes.AlreadyExists {
+			t.Errorf("%v, want ALREADY_EXISTS", err)
+		}
+	})
+	t.Run("the guest has its port and its command line", func(t *testing.T) {
+		if mac := h.say(vm, "link"); mac != hostv1.MAC(spec.Id) {
+			t.Errorf("hardware address %q, want %q", mac, hostv1.MAC(spec.Id))
+		}
+		if line := h.say(vm, "cmdline"); !strings.Contains(line, "crx.personality=test") {
+			t.Errorf("command line %q", line)
+		}
+	})
+	t.Run("the VMM is confined", func(t *testing.T) { confined(t, h, vm) })
+	t.Run("it survives hostd", func(t *testing.T) { survives(t, h, vm) })
+	t.Run("disks come and go", func(t *testing.T) { disks(t, h, vm) })
+	t.Run("a killed VMM is told", func(t *testing.T) {
+		if err := syscall.Kill(int(vm.Pid), syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		exit := h.await(spec.Id, stopped).LastExit
+		if exit.Reason != "Killed" || exit.Signal != int32(syscall.SIGKILL) {
+			t.Errorf("exit %v", exit)
+		}
+	})
+	t.Run("it starts again with its disks", func(t *testing.T) {
+		vm, err := h.machines.Start(h.ctx(), &hostv1.StartRequest{Id: spec.Id})
+		if err != nil || vm.Starts != 2 {
+			t.Fatal(vm, err)
+		}
+		vm = h.await(spec.Id, ready)
+		if have := h.say(vm, "disks"); have != "1:131072:1" {
+			t.Errorf("disks %q", have)
+		}
+	})
+	t.Run("it stops when asked", func(t *testing.T) {
+		begin := time.Now()
+		vm, err := h.machines.Stop(h.ctx(), &hostv1.StopRequest{Id: spec.Id, Grace: durationpb.New(20 * time.Second)})
+		if err != nil || vm.Phase != hostv1.VirtualMachine_STOPPED || vm.LastExit.Reason != "Stopped" || vm.Pid != 0 {
+			t.Errorf("%v %v", vm, err)
+		}
+		if took := time.Since(begin); took > 10*time.Second {
+			t.Errorf("it took %s, so the guest was not asked", took)
+		}
+	})
+	h.destroy(spec.Id)
+	_, err := h.disks.Delete(h.ctx(), &hostv1.DeleteDiskRequest{Id: "shared"})
+	h.must(err)
+	h.empty()
+}
+
+func confined(t *testing.T, h *host, vm *hostv1.VirtualMachine) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", vm.Pid))
+	h.must(err)
+	for _, line := range strings.Split(string(text), "\n") {
+		name, value, _ := strings.Cut(line, ":")
+		fields := strings.Fields(value)
+		switch name {
+		case "Uid", "Gid":
+			for _, id := range fields {
+				if len(id) != 10 {
+					t.Errorf("%s is %v, want a number of the range for machines", name, fields)
+				}
+			}
+		case "Groups":
+			if len(fields) != 0 {
+				t.Errorf("supplementary groups %v", fields)
+			}
+		case "CapEff", "CapPrm":
+			if strings.Trim(fields[0], "0") != "" {
+				t.Errorf("%s is %s", name, fields[0])
+			}
+		case "Seccomp":
+			if fields[0] != "2" {
+				t.Errorf("seccomp mode %s", fields[0])
+			}
+		case "NoNewPrivs":
+			if fields[0] != "1" {
+				t.Errorf("no_new_privs is %s", fields[0])
+			}
+		}
+	}
+	root, err := os.ReadDir(fmt.Sprintf("/proc/%d/root", vm.Pid))
+	if err != nil || len(root) != 0 {
+		t.Errorf("its root holds %v %v", root, err)
+	}
+	groups, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", vm.Pid))
+	if err != nil || !strings.Contains(string(groups), h.cgroup+"/default/"+vm.Spec.Id+".vm") {
+		t.Errorf("cgroups %s %v", groups, err)
+	}
+	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", vm.Pid))
+	h.must(err)
+	for _, file := range files {
+		if target, _ := os.Readlink(file); strings.Contains(target, "/state") {
+			t.Errorf("it has %s open", target)
+		}
+	}
+}
+
+func survives(t *testing.T, h *host, vm *hostv1.VirtualMachine) {
+	for range 3 {
+		h.kill()
+		h.start()
+		after, err := h.machines.Get(h.ctx(), &hostv1.GetRequest{Id: vm.Spec.Id})
+		h.must(err)
+		if after.Pid != vm.Pid || after.Starts != 1 || after.Phase != hostv1.VirtualMachine_RUNNING || after.GuestReadyAt == nil {
+			t.Errorf("after hostd was killed: %v", after)
+		}
+		if answer := h.say(after, "hello"); answer != "echo hello" {
+			t.Errorf("the guest answers %q", answer)
+		}
+	}
+}
+
+func disks(t *testing.T, h *host, vm *hostv1.VirtualMachine) {
+	for id, size := range map[string]uint64{"scratch": 64 << 20, "shared": 64 << 20} {
+		_, err := h.disks.Create(h.ctx(), &hostv1.CreateDiskRequest{Disk: &hostv1.Disk{Id: id, SizeBytes: size}})
+		h.must(err)
+	}
+	attach := func(id string, readOnly bool) int32 {
+		for range 2 { // the second is the first cut off
+			_, err := h.machines.AttachDisk(h.ctx(), &hostv1.AttachDiskRequest{
+				MachineId: vm.Spec.Id, Disk: &hostv1.DiskAttachment{DiskId: id, ReadOnly: readOnly, DeleteWithMachine: id == "scratch"},
+			})
+			h.must(err)
+		}
+		d, err := h.machines.AttachDisk(h.ctx(), &hostv1.AttachDiskRequest{
+			MachineId: vm.Spec.Id, Disk: &hostv1.DiskAttachment{DiskId: id, ReadOnly: readOnly, DeleteWithMachine: id == "scratch"},
+		})
+		h.must(err)
+		return d.Lun
+	}
+	if lun := attach("scratch", false); lun != 0 {
+		t.Errorf("LUN %d", lun)
+	}
+	if lun := attach("shared", true); lun != 1 {
+		t.Errorf("LUN %d", lun)
+	}
+	h.awaitDisks(vm, "0:131072:0 1:131072:1")
+	if answer := h.say(vm, "write 0 pacific"); answer != "written" {
+		t.Error(answer)
+	}
+	content, err := os.ReadFile(filepath.Join(h.dir, "state", "disks", "scratch", "disk.raw"))
+	if err != nil || !strings.HasPrefix(string(content), "pacific") {
+		t.Errorf("disk begins with %q %v", content[:7], err)
+	}
+	if answer := h.say(vm, "write 1 pacific"); answer == "written" {
+		t.Error("a read-only disk was written")
+	}
+	// Plugged disks are known again after hostd was killed.
+	h.kill()
+	h.start()
+	if _, err := h.disks.Delete(h.ctx(), &hostv1.DeleteDiskRequest{Id: "scratch"}); status.Code(err) != codes.FailedPrecondition {
+		t.Errorf("delete of an attached disk: %v, want FAILED_PRECONDITION", err)
+	}
+	for range 2 {
+		_, err = h.machines.DetachDisk(h.ctx(), &hostv1.DetachDiskRequest{MachineId: vm.Spec.Id, DiskId: "scratch"})
+		h.must(err)
+	}
+	h.awaitDisks(vm, "1:131072:1")
+	_, err = h.disks.Delete(h.ctx(), &hostv1.DeleteDiskRequest{Id: "scratch"})
+	h.must(err)
+}
+
+func (h *host) awaitDisks(vm *hostv1.VirtualMachine, want string) {
+	h.t.Helper()
+	var have string
+	for range 100 {
+		if have = h.say(vm, "disks"); have == want {
+			return
+		}
+		time.Sleep(50 * time.Millisecond) // the guest's kernel scans the bus in its own time, and tells nobody here
+	}
+	h.t.Errorf("the guest has disks %q, want %q", have, want)
+}
+
+func TestReasonsOfExit(t *testing.T) {
+	h := newHost(t)
+	for _, c := range []struct {
+		name, line, reason string
+		code               int32
+		whileDead          bool // hostd is dead when it happens
+	}{
+		{name: "exit", line: "exit 3", reason: "PersonalityExited", code: 3},
+		{name: "exit-unseen", line: "exit 4", reason: "PersonalityExited", code: 4, whileDead: true},
+		{name: "segfault", line: "segfault", reason: "PersonalityExited", code: 128 + 11},
+		{name: "panic", line: "panic", reason: "KernelPanic"},
+		{name: "panic-unseen", line: "panic", reason: "KernelPanic", whileDead: true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			vm := h.boot(crxSpec(c.name))
+			if c.whileDead {
+				h.kill()
+			}
+			h.say(vm, c.line)
+			if c.whileDead {
+				time.Sleep(3 * time.Second) // so that it happens while nobody is there to see it
+				h.start()
+			}
+			exit := h.await(c.name, stopped).LastExit
+			if exit.Reason != c.reason || exit.ExitCode != c.code {
+				t.Errorf("exit %v, want %s %d", exit, c.reason, c.code)
+			}
+			t.Logf("%s: %s", exit.Reason, exit.Message)
+			h.destroy(c.name)
+		})
+	}
+	t.Run("vmm-fails", func(t *testing.T) {
+		spec := crxSpec("vmm-fails")
+		spec.Vcpus = 1
+		h.must(os.Remove(filepath.Join(h.guest, "vmlinux")))
+		h.must(os.WriteFile(filepath.Join(h.guest, "vmlinux"), []byte("no kernel"), 0o644))
+		_, err := h.machines.Create(h.ctx(), &hostv1.CreateRequest{Spec: spec, Start: true})
+		if status.Code(err) != codes.Unavailable || !strings.Contains(err.Error(), "VMMFailed") {
+			t.Errorf("%v", err)
+		}
+		t.Log(err)
+		h.destroy("vmm-fails")
+	})
+	h.empty()
+}
+
+// A machine without a record is ended when hostd starts, whatever it left.
+func TestOrphansAreEnded(t *testing.T) {
+	h := newHost(t)
+	vm := h.boot(crxSpec("orphan"))
+	h.kill()
+	h.must(os.RemoveAll(filepath.Join(h.dir, "state", "machines", "orphan")))
+	h.start()
+	h.empty()
+	if err := syscall.Kill(int(vm.Pid), 0); err == nil {
+		text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", vm.Pid))
+		if strings.Contains(string(text), "orphan") {
+			t.Error("the VMM runs")
+		}
+	}
+}
+
+// hostd is killed at a random moment of starts and destructions; what remains is right every time.
+func TestKilledAnyTime(t *testing.T) {
+	h := newHost(t)
+	for i := range 12 {
+		id := fmt.Sprintf("chaos-%d", i)
+		ctx, cancel := context.WithCancel(h.ctx())
+		go h.machines.Create(ctx, &hostv1.CreateRequest{Spec: crxSpec(id), Start: true}, grpc.WaitForReady(false))
+		time.Sleep(time.Duration(i) * 12 * time.Millisecond)
+		h.kill()
+		cancel()
+		h.start()
+		vm, err := h.machines.Create(h.ctx(), &hostv1.CreateRequest{Spec: crxSpec(id), Start: true})
+		h.must(err)
+		vm = h.await(id, ready)
+		if answer := h.say(vm, "hello"); answer != "echo hello" {
+			t.Errorf("the guest answers %q", answer)
+		}
+		ctx, cancel = context.WithCancel(h.ctx())
+		go h.machines.Destroy(ctx, &hostv1.DestroyRequest{Id: id}, grpc.WaitForReady(false))
+		time.Sleep(time.Duration(i) * 5 * time.Millisecond)
+		h.kill()
+		cancel()
+		h.start()
+		h.destroy(id)
+		h.empty()
+	}
+}
+
+func TestClientsMayDoTheirOwn(t *testing.T) {
+	h := newHost(t)
+	for client, want := range map[string]codes.Code{
+		"admin": codes.OK, "spherelet:host-t": codes.OK, "spherelet:other": codes.PermissionDenied, "image-controller": codes.PermissionDenied,
+	} {
+		conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(credentials.NewTLS(h.config(client))))
+		h.must(err)
+		defer conn.Close()
+		_, err = hostv1.NewVirtualMachinesClient(conn).List(h.ctx(), &hostv1.ListRequest{}, grpc.WaitForReady(true))
+		if status.Code(err) != want {
+			t.Errorf("%s lists machines: %v, want %v", client, err, want)
+		}
+	}
+}
+
+// bootSector prints a line on the serial port and powers off by ACPI, as firmware of a q35 sets it up.
+var bootSector = append([]byte{
+	0x31, 0xc0, 0x8e, 0xd8, // ds = 0
+	0xbe, 0x1c, 0x7c, // si = text
+	0xba, 0xf8, 0x03, // dx = COM1
+	0xac, 0x84, 0xc0, 0x74, 0x03, 0xee, 0xeb, 0xf8, // write until 0
+	0xba, 0x04, 0x06, 0xb8, 0x00, 0x20, 0xef, // PM1a_CNT = SLP_EN
+	0xf4, 0xeb, 0xfd, // halt
+}, "pacific boots\r\n\x00"...)
+
+func TestGuestBootsFromItsFirstDisk(t *testing.T) {
+	h := newHost(t)
+	_, err := h.disks.Create(h.ctx(), &hostv1.CreateDiskRequest{Disk: &hostv1.Disk{Id: "boot", SizeBytes: 1 << 20}})
+	h.must(err)
+	sector := make([]byte, 512)
+	copy(sector, bootSector)
+	sector[510], sector[511] = 0x55, 0xaa
+	disk, err := os.OpenFile(filepath.Join(h.dir, "state", "disks", "boot", "disk.raw"), os.O_WRONLY, 0)
+	h.must(err)
+	_, err = disk.WriteAt(sector, 0)
+	h.must(err)
+	h.must(disk.Close())
+	spec := &hostv1.VirtualMachineSpec{
+		Id: "guest", Name: "guest", Vcpus: 1, MemoryBytes: 128 << 20, Type: &hostv1.VirtualMachineSpec_Guest{Guest: &hostv1.Guest{}},
+		Ports: []*hostv1.Port{{Name: "eth0"}},
+		Disks: []*hostv1.DiskAttachment{{DiskId: "boot", DeleteWithMachine: true}},
+	}
+	_, err = h.machines.Create(h.ctx(), &hostv1.CreateRequest{Spec: spec, Start: true})
+	h.must(err)
+	exit := h.await("guest", stopped).LastExit
+	if exit.Reason != "PoweredOff" {
+		t.Errorf("exit %v", exit)
+	}
+	console, err := os.ReadFile(filepath.Join(h.dir, "state", "machines", "guest", "console.log"))
+	if err != nil || !strings.Contains(string(console), "pacific boots") {
+		t.Errorf("console %q %v", console, err)
+	}
+	h.destroy("guest")
+	h.empty()
+}
