@@ -1,0 +1,49 @@
+package cgroup
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+func TestPlaceAndRemove(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("needs root")
+	}
+	tree := New(fmt.Sprintf("/pacific-unit-%d", os.Getpid()))
+	path := tree.Path("pool/sub", "a")
+	if MachineID(path) != "a" {
+		t.Errorf("the machine of %s is %s", path, MachineID(path))
+	}
+	sleeper := exec.Command("sleep", "1000")
+	if err := sleeper.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := tree.Place(path, Limits{MemoryBytes: 64 << 20, Shares: 2048}, sleeper.Process.Pid); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if paths, err := tree.List(); err != nil || len(paths) != 1 || paths[0] != path {
+		t.Errorf("%v %v", paths, err)
+	}
+	if tree.OutOfMemory(path) {
+		t.Error("out of memory")
+	}
+	// The process that is left in it is killed.
+	for range 2 {
+		if err := tree.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if sleeper.Wait() == nil {
+		t.Error("the process was not killed")
+	}
+	for _, root := range roots() {
+		if _, err := os.Stat(filepath.Join(root, tree.parent)); err == nil {
+			t.Errorf("%s is left in %s", tree.parent, root)
+		}
+	}
+}

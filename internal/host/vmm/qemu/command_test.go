@@ -1,0 +1,51 @@
+package qemu
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/cockroachdb/datadriven"
+
+	"pacific/internal/host/vmm"
+)
+
+func TestArguments(t *testing.T) {
+	machines := map[string]vmm.Machine{
+		"crx": {
+			ID: "a", Dir: "/run/m/a", Accelerator: vmm.TCG, VCPUs: 2, MemoryBytes: 256 << 20, UID: 1900000001,
+			Kernel: &vmm.Kernel{Image: "/guest/vmlinux", Initrd: "/state/initrd/agent.cpio", CommandLine: "quiet crx.personality=agent"},
+			Ports:  []vmm.Port{{MAC: "02:50:56:00:00:01"}},
+		},
+		"guest": {
+			ID: "b", Dir: "/run/m/b", Accelerator: vmm.KVM, VCPUs: 1, MemoryBytes: 1 << 30, UID: 1900000002, Firmware: "uefi",
+			Ports: []vmm.Port{{MAC: "02:50:56:00:00:02"}, {MAC: "02:50:56:00:00:03"}},
+		},
+	}
+	datadriven.RunTest(t, "testdata/arguments", func(t *testing.T, d *datadriven.TestData) string {
+		m := machines[d.Cmd]
+		fd := descriptors{qmp: 3, init: 4, personality: 5, taps: []int{6, 7}}
+		args := arguments(m, fd)
+		if id, ok := parseCommand(append([]string{"qemu"}, args...), "/run/m"); !ok || id != m.ID {
+			t.Errorf("the machine is not found again by its command line: %q %v", id, ok)
+		}
+		if _, ok := parseCommand(args, "/other/m"); ok {
+			t.Error("the machine is found in a directory that is not its own")
+		}
+		return strings.ReplaceAll(strings.Join(args, " "), " -", "\n-") + "\n"
+	})
+}
+
+func TestStateOf(t *testing.T) {
+	for status, want := range map[string]vmm.State{
+		"prelaunch":      {Held: true},
+		"running":        {},
+		"paused":         {},
+		"shutdown":       {Ended: vmm.Shutdown},
+		"guest-panicked": {Ended: vmm.Panic},
+		"internal-error": {Ended: vmm.Internal},
+	} {
+		if have := stateOf(status); have != want {
+			t.Errorf("%s: %v, want %v", status, have, want)
+		}
+	}
+}
