@@ -20,6 +20,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	podapi "pacific/api/pod"
 )
 
 func TestDataplane(t *testing.T) {
@@ -60,6 +62,8 @@ func TestDataplane(t *testing.T) {
 	step(t, "a pod sees whom it speaks to", func(t *testing.T) { l.sources(t, client, web[1]) })
 	step(t, "ClusterIP", func(t *testing.T) { l.clusterIP(t, client, web) })
 	step(t, "kubernetes.default", func(t *testing.T) { l.kubernetesService(t, client) })
+	step(t, "UDP Services change their endpoints", func(t *testing.T) { l.udp(t, client, web) })
+	step(t, "a hundred pods at once", func(t *testing.T) { l.burst(t, hosts[1]) })
 	step(t, "spoofed sources are dropped", func(t *testing.T) { l.spoofing(t, client, web[0]) })
 	step(t, "a machine that restarts gets its port back", func(t *testing.T) { l.restartMachine(t, web[2]) })
 	step(t, "kill -9 under load", func(t *testing.T) { l.killUnderLoad(t, client, web[1]) })
@@ -229,6 +233,90 @@ func (l *lab) kubernetesService(t *testing.T, client *guest) {
 		conn, err := l.dial(place, "10.96.0.1:443")
 		check(t, err)
 		conn.Close()
+	}
+}
+
+// udp: a client that goes on with one socket gets another endpoint when its own vanishes, since the proxy drops the old
+// connection tracking entry.
+func (l *lab) udp(t *testing.T, client *guest, servers []*guest) {
+	service, err := l.client.CoreV1().Services("default").Create(l.ctx, &corev1.Service{
+		ObjectMeta: metav1.ObjectMeta{Name: "web-udp"},
+		Spec: corev1.ServiceSpec{
+			Selector: map[string]string{"app": "web"}, Ports: []corev1.ServicePort{{Port: 53, Protocol: corev1.ProtocolUDP}},
+		},
+	}, metav1.CreateOptions{})
+	check(t, err)
+	for _, server := range servers {
+		l.serveUDP(server)
+	}
+	var conn net.Conn
+	l.inside(client.name, func() { conn, err = net.Dial("udp", service.Spec.ClusterIP+":53") })
+	check(t, err)
+	defer conn.Close()
+	var first string
+	l.waitFor("a datagram is answered", func() bool {
+		first = ask(conn)
+		return first != ""
+	})
+	for _, server := range servers {
+		if server.name == first {
+			server.setStatus(corev1.PodRunning, corev1.ConditionFalse)
+			defer server.run()
+		}
+	}
+	l.waitFor("another one answers the same socket", func() bool {
+		name := ask(conn)
+		return name != "" && name != first
+	})
+}
+
+func (l *lab) serveUDP(g *guest) {
+	l.t.Helper()
+	var conn net.PacketConn
+	var err error
+	l.inside(g.name, func() { conn, err = net.ListenPacket("udp", ":53") })
+	check(l.t, err)
+	l.t.Cleanup(func() { conn.Close() })
+	go func() {
+		for {
+			_, from, err := conn.ReadFrom(make([]byte, 16))
+			if err != nil {
+				return
+			}
+			conn.WriteTo([]byte(g.name), from)
+		}
+	}()
+}
+
+func ask(conn net.Conn) string {
+	conn.SetDeadline(time.Now().Add(200 * time.Millisecond))
+	if _, err := conn.Write([]byte("?")); err != nil {
+		return ""
+	}
+	answer := make([]byte, 64)
+	n, _ := conn.Read(answer)
+	return string(answer[:n])
+}
+
+// burst: pods made at once have their addresses soon, all different.
+func (l *lab) burst(t *testing.T, h *host) {
+	var guests []*guest
+	for i := range 100 {
+		guests = append(guests, l.createPod(h, fmt.Sprint("burst-", i), nil))
+	}
+	l.waitFor("a hundred addresses after the last pod was made", func() bool {
+		pods, err := l.client.CoreV1().Pods("default").List(l.ctx, metav1.ListOptions{})
+		check(t, err)
+		seen := map[string]bool{}
+		for _, pod := range pods.Items {
+			if value := pod.Annotations[podapi.AnnotationNetwork]; strings.HasPrefix(pod.Name, "burst-") && value != "" {
+				seen[value[:strings.Index(value, "]")]] = true
+			}
+		}
+		return len(seen) == 100
+	})
+	for _, g := range guests {
+		g.delete()
 	}
 }
 
