@@ -5,10 +5,12 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
 
+	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"k8s.io/klog/v2"
@@ -27,6 +29,8 @@ func Main(use, short string, flags func(*pflag.FlagSet), run func(ctx context.Co
 	}
 	flags(command.Flags())
 	addVerbosity(command.Flags())
+	// Packages that must not know Kubernetes log by slog; it comes out in klog's format too.
+	slog.SetDefault(slog.New(logr.ToSlogHandler(klog.Background())))
 
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	err := command.ExecuteContext(ctx)

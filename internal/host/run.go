@@ -16,6 +16,7 @@ import (
 	"pacific/internal/host/cgroup"
 	"pacific/internal/host/crx"
 	"pacific/internal/host/disk"
+	"pacific/internal/host/image"
 	"pacific/internal/host/inventory"
 	"pacific/internal/host/machine"
 	"pacific/internal/host/server"
@@ -38,19 +39,26 @@ func Run(ctx context.Context, o *Options) error {
 	if err != nil {
 		return err
 	}
+	go d.accelerator.find(ctx)
 	// Running guests come first: none of them waits for a certificate or an address.
 	if d.machines, err = machine.Open(d.config); err != nil {
 		return fmt.Errorf("bring machines and host together: %w", err)
 	}
 	d.disks.GuardBy(d.machines.DiskUser)
-	go d.accelerator.find(ctx)
-	return d.serve(ctx, o)
+	images, err := image.NewService(ctx, image.Config{
+		Store: d.images, Machines: d.machines, RegistryConfig: o.RegistryConfig, CPUs: o.CPUs,
+	})
+	if err != nil {
+		return err
+	}
+	return d.serve(ctx, o, images)
 }
 
 // daemon is hostd's parts.
 type daemon struct {
 	config      machine.Config
 	disks       *disk.Store
+	images      *image.Store
 	machines    *machine.Manager
 	accelerator *chosen
 }
@@ -88,20 +96,24 @@ func assemble(o *Options) (*daemon, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the store of disks: %w", err)
 	}
-	d := &daemon{disks: disks, accelerator: newChosen(o.Accelerator)}
+	images, err := image.OpenStore(o.StateDir)
+	if err != nil {
+		return nil, fmt.Errorf("open the store of images: %w", err)
+	}
+	d := &daemon{disks: disks, images: images, accelerator: newChosen(o.Accelerator)}
 	d.config = machine.Config{
 		HostName: o.Name, StateDir: o.StateDir, RunDir: o.RunDir, CPUs: o.CPUs, MemoryBytes: o.MemoryBytes,
 		VMM: &qemu.QEMU{Binary: binary}, Accelerator: d.accelerator.wait,
 		Cgroups: cgroup.New(o.CgroupParent), Guest: guest, Initrds: initrds, TSCKHz: crx.MeasureTSC(),
-		Resolvers: []machine.DiskResolver{disks}, Disks: disks,
+		Resolvers: []machine.DiskResolver{disks, images}, Disks: disks,
 	}
 	d.accelerator.prober = &accelerator.Prober{
-		VMM: d.config.VMM, Guest: guest, Initrds: initrds, StateDir: o.StateDir, RunDirs: machine.RunDirs(o.RunDir),
+		VMM: d.config.VMM, Guest: guest, Initrds: initrds, StateDir: o.StateDir, RunDir: filepath.Join(o.RunDir, "probe"),
 	}
 	return d, nil
 }
 
-func (d *daemon) serve(ctx context.Context, o *Options) error {
+func (d *daemon) serve(ctx context.Context, o *Options, images *image.Service) error {
 	config, err := pki.ServerConfig(o.TLSCert, o.TLSKey, o.ClientCA)
 	if err != nil {
 		return err
@@ -119,6 +131,7 @@ func (d *daemon) serve(ctx context.Context, o *Options) error {
 		},
 		Machines: &server.Machines{Manager: d.machines},
 		Disks:    &server.Disks{Store: d.disks},
+		Images:   images,
 	})
 	return errors.Join(err, ctx.Err())
 }

@@ -24,7 +24,7 @@ import (
 // timeLimit for a boot. With KVM it takes well below a second.
 const timeLimit = 10 * time.Second
 
-// probeID is the machine id of the probe, which has no record: what a crash leaves of it is swept as an orphan.
+// probeID is the machine id of the probe.
 const probeID = "accelerator-probe"
 
 // probeUID is below the range of machines' users.
@@ -36,8 +36,8 @@ type Prober struct {
 	Guest    *guest.Guest
 	Initrds  *guest.Initrds
 	StateDir string
-	// RunDirs is the directory of run directories of machines.
-	RunDirs string
+	// RunDir is a directory for the probe alone.
+	RunDir string
 }
 
 // answer is what is remembered.
@@ -55,6 +55,9 @@ func (a answer) sameHost(b answer) bool {
 
 // Find returns KVM when a guest was seen to boot by it, else TCG.
 func (p *Prober) Find(ctx context.Context) (vmm.Accelerator, error) {
+	if err := p.sweep(); err != nil {
+		return vmm.TCG, err
+	}
 	if _, err := os.Stat("/dev/kvm"); err != nil {
 		slog.Info("accelerator is tcg", "reason", "there is no /dev/kvm")
 		return vmm.TCG, nil
@@ -95,6 +98,29 @@ func (p *Prober) host(ctx context.Context) (answer, error) {
 	return a, nil
 }
 
+// sweep ends a probe that hostd's own end cut off.
+func (p *Prober) sweep() error {
+	found, err := p.VMM.Find(p.RunDir)
+	if err != nil {
+		return err
+	}
+	for _, f := range found {
+		process, err := vmm.Reopen(f.Process)
+		if errors.Is(err, vmm.ErrGone) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		killed := process.Kill()
+		_, waited := process.Wait()
+		if err := errors.Join(killed, waited, process.Close()); err != nil {
+			return err
+		}
+	}
+	return os.RemoveAll(p.RunDir)
+}
+
 func (p *Prober) file() string { return filepath.Join(p.StateDir, "accelerator.json") }
 
 func (p *Prober) remembered() (answer, error) {
@@ -122,11 +148,11 @@ func (p *Prober) boot(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	dir := filepath.Join(p.RunDirs, probeID)
+	dir := filepath.Join(p.RunDir, probeID)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer os.RemoveAll(p.RunDir)
 	process, err := p.VMM.Launch(vmm.Machine{
 		ID: probeID, Dir: dir, Accelerator: vmm.KVM, VCPUs: 1, MemoryBytes: 64 << 20, UID: probeUID,
 		Kernel: &vmm.Kernel{

@@ -14,7 +14,7 @@ import (
 	hostv1 "pacific/api/host/v1"
 )
 
-// Services of a host. Images may be nil.
+// Services of a host.
 type Services struct {
 	Host     hostv1.HostServer
 	Machines hostv1.VirtualMachinesServer
@@ -38,9 +38,7 @@ func Serve(ctx context.Context, listener net.Listener, config *tls.Config, host 
 	hostv1.RegisterHostServer(server, s.Host)
 	hostv1.RegisterVirtualMachinesServer(server, s.Machines)
 	hostv1.RegisterDisksServer(server, s.Disks)
-	if s.Images != nil {
-		hostv1.RegisterImagesServer(server, s.Images)
-	}
+	hostv1.RegisterImagesServer(server, s.Images)
 	stopped := context.AfterFunc(ctx, func() {
 		time.AfterFunc(stopTimeout, server.Stop)
 		server.GracefulStop()
