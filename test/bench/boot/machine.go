@@ -25,6 +25,8 @@ type Options struct {
 	Args []string
 	// Accelerator is "tcg" or "kvm".
 	Accelerator string
+	// ACPI is for Debian's cloud kernel, which finds its devices by ACPI only.
+	ACPI bool
 	// TSCKHz is the host's time stamp counter in kHz; under TCG it is the guest's.
 	TSCKHz uint64
 }
@@ -65,14 +67,17 @@ func Start(ctx context.Context, dir string, o Options) (*Machine, error) {
 }
 
 func arguments(console string, o Options) []string {
-	cpu := "host"
+	cpu, acpi := "host", "off"
 	if o.Accelerator != "kvm" {
-		cpu = "max"
+		cpu = "max,la57=off"
+	}
+	if o.ACPI {
+		acpi = "on"
 	}
 	params := hostcrx.CommandLine(hostcrx.Boot{Personality: o.Personality, TSCKHz: o.TSCKHz})
 	return append([]string{
 		"-accel", o.Accelerator, "-cpu", cpu, "-smp", "1", "-m", "128M",
-		"-machine", "microvm,x-option-roms=off,isa-serial=on,rtc=on,pit=on,pic=on,acpi=off",
+		"-machine", "microvm,x-option-roms=off,isa-serial=on,rtc=on,pit=on,pic=on,acpi=" + acpi,
 		"-global", "virtio-mmio.force-legacy=false",
 		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
 		"-serial", "file:" + console,
@@ -114,3 +119,6 @@ func (m *Machine) explain(err error) error {
 	}
 	return fmt.Errorf("%w\nQEMU: %s\nconsole: %s", err, m.stderr.String(), console[max(0, len(console)-4096):])
 }
+
+// Pid is the number of the VMM's process.
+func (m *Machine) Pid() int { return m.cmd.Process.Pid }

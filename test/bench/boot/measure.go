@@ -33,16 +33,11 @@ func MeasureWith(ctx context.Context, guestDir, accelerator string, n int) ([]ti
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	o := Options{
-		Kernel:      filepath.Join(guestDir, "vmlinux"),
-		Initrd:      filepath.Join(dir, "initrd"),
-		Personality: crx.PersonalityProbe,
-		Accelerator: accelerator,
-		TSCKHz:      hostcrx.MeasureTSC(),
-	}
-	if err := WriteInitrd(o.Initrd, guestDir, ""); err != nil {
+	o, err := Prepare(dir, guestDir, "")
+	if err != nil {
 		return nil, err
 	}
+	o.Accelerator = accelerator
 	var times []time.Duration
 	for i := range n {
 		took, err := once(ctx, filepath.Join(dir, fmt.Sprint(i)), o)
@@ -54,17 +49,32 @@ func MeasureWith(ctx context.Context, guestDir, accelerator string, n int) ([]ti
 	return times, nil
 }
 
-// WriteInitrd writes the initial root file system of a guest directory with a personality, "" for none.
-func WriteInitrd(path, guestDir, personality string) error {
+// Prepare writes the initial root file system for a guest directory and a personality, "" for the built-in one, into
+// dir and returns the options to boot it under TCG.
+func Prepare(dir, guestDir, personality string) (Options, error) {
+	o := Options{
+		Kernel:      filepath.Join(guestDir, "vmlinux"),
+		Initrd:      filepath.Join(dir, "initrd"),
+		Personality: crx.PersonalityProbe,
+		Accelerator: "tcg",
+		TSCKHz:      hostcrx.MeasureTSC(),
+	}
+	c := initrd.Contents{Init: filepath.Join(guestDir, "crx-init"), Personality: personality}
+	if personality != "" {
+		o.Personality = filepath.Base(personality)
+	}
+	if modules := filepath.Join(guestDir, "modules"); exists(modules) {
+		c.ModulesDir, o.ACPI = modules, true
+	}
+	return o, writeInitrd(o.Initrd, c)
+}
+
+func writeInitrd(path string, c initrd.Contents) error {
 	f, err := os.Create(path)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	c := initrd.Contents{Init: filepath.Join(guestDir, "crx-init"), Personality: personality}
-	if modules := filepath.Join(guestDir, "modules"); exists(modules) {
-		c.ModulesDir = modules
-	}
 	w := bufio.NewWriterSize(f, 1<<20)
 	if err := initrd.Write(w, c); err != nil {
 		return err
