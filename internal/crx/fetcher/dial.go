@@ -7,10 +7,11 @@ import (
 	"time"
 
 	"pacific/internal/channel"
+	"pacific/internal/ociclient"
 )
 
 // Dialer connects through the host: each connection is a stream of the personality channel.
-func Dialer(session *channel.Session) DialFunc {
+func Dialer(session *channel.Session) ociclient.DialFunc {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		conn, err := dial(ctx, session, address)
 		if err != nil {

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	fetcherv1 "pacific/api/fetcher/v1"
+	"pacific/internal/ociclient"
 )
 
 // Error is a reason why an image cannot be had, classed where it was found.
@@ -35,12 +36,15 @@ func Classify(err error) *fetcherv1.Failure {
 func kindOf(err error) fetcherv1.Failure_Kind {
 	var classed *Error
 	var answer *transport.Error
+	var digest *ociclient.DigestError
 	var network net.Error
 	switch {
 	case errors.Is(err, unix.ENOSPC):
 		return fetcherv1.Failure_NO_SPACE
 	case errors.As(err, &classed):
 		return classed.Kind
+	case errors.As(err, &digest):
+		return fetcherv1.Failure_DIGEST_MISMATCH
 	case errors.As(err, &answer):
 		return kindOfStatus(answer.StatusCode)
 	case errors.As(err, &network), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
@@ -55,13 +59,8 @@ func kindOfStatus(code int) fetcherv1.Failure_Kind {
 		return fetcherv1.Failure_UNAUTHORIZED
 	case code == http.StatusNotFound:
 		return fetcherv1.Failure_NOT_FOUND
-	case transient(code):
+	case ociclient.Transient(code):
 		return fetcherv1.Failure_UNREACHABLE
 	}
 	return fetcherv1.Failure_INVALID
-}
-
-// transient tells whether the same request may succeed a moment later.
-func transient(code int) bool {
-	return code == http.StatusRequestTimeout || code == http.StatusTooManyRequests || code >= 500
 }

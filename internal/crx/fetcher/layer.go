@@ -17,6 +17,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	fetcherv1 "pacific/api/fetcher/v1"
+	"pacific/internal/ociclient"
 )
 
 // layer is one layer of an image and the digest that its content must have when uncompressed.
@@ -35,7 +36,7 @@ func (l layer) apply(ctx context.Context, blob io.Reader, root string) error {
 		return fmt.Errorf("layer %s: %w", l.desc.Digest, drainErr)
 	}
 	if got := compressed.digest(); got != l.desc.Digest && !broken(err) {
-		return fail(fetcherv1.Failure_DIGEST_MISMATCH, "layer %s: the registry's answer has digest %s", l.desc.Digest, got)
+		return &ociclient.DigestError{What: "layer", Want: l.desc.Digest, Got: got}
 	}
 	if err != nil {
 		return fmt.Errorf("layer %s: %w", l.desc.Digest, err)

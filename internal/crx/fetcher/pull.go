@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	fetcherv1 "pacific/api/fetcher/v1"
+	"pacific/internal/ociclient"
 )
 
 // maxConfig bounds the image configuration, which travels in messages of at most 4 MiB.
@@ -23,7 +24,7 @@ const maxConfig = 2 << 20
 
 // image is what a reference was resolved to.
 type image struct {
-	source   *repository
+	source   *ociclient.Repository
 	resolved v1.Hash // of what the reference names
 	digest   v1.Hash // of the platform's manifest
 	config   []byte
@@ -31,7 +32,7 @@ type image struct {
 }
 
 // Pull unpacks the image that req names into the empty directory root. Its errors are to be classed by Classify.
-func Pull(ctx context.Context, req *fetcherv1.FetchRequest, dial DialFunc, root string, report func(*fetcherv1.FetchProgress)) (*fetcherv1.Result, error) {
+func Pull(ctx context.Context, req *fetcherv1.FetchRequest, dial ociclient.DialFunc, root string, report func(*fetcherv1.FetchProgress)) (*fetcherv1.Result, error) {
 	report(&fetcherv1.FetchProgress{Stage: "resolving"})
 	img, err := resolve(ctx, req, dial)
 	if err != nil {
@@ -39,7 +40,7 @@ func Pull(ctx context.Context, req *fetcherv1.FetchRequest, dial DialFunc, root 
 	}
 	progress := newProgress(report, img.layers)
 	for _, l := range img.layers {
-		if err := l.pull(ctx, img.source.blob, progress, root); err != nil {
+		if err := l.pull(ctx, img.source.Blob, progress, root); err != nil {
 			return nil, err
 		}
 	}
@@ -55,7 +56,7 @@ func (l layer) pull(ctx context.Context, open opener, progress *progress, root s
 }
 
 // resolve finds the image at the first registry that has it. The error is that of the registry which the reference names.
-func resolve(ctx context.Context, req *fetcherv1.FetchRequest, dial DialFunc) (*image, error) {
+func resolve(ctx context.Context, req *fetcherv1.FetchRequest, dial ociclient.DialFunc) (*image, error) {
 	ref, err := name.ParseReference(req.Reference)
 	if err != nil {
 		return nil, fail(fetcherv1.Failure_INVALID, "%w", err)
@@ -64,11 +65,13 @@ func resolve(ctx context.Context, req *fetcherv1.FetchRequest, dial DialFunc) (*
 	if req.Digest != "" {
 		identifier = req.Digest
 	}
-	base, err := baseTransport(dial, req.CaCertificates)
+	base, err := ociclient.Transport(dial, req.CaCertificates)
 	if err != nil {
 		return nil, err
 	}
-	for _, e := range endpoints(req, ref.Context().RegistryStr()) {
+	registry := ociclient.Endpoint{Host: ref.Context().RegistryStr(), PlainHTTP: req.PlainHttp,
+		Auth: ociclient.Credentials(req.Username, req.Password, req.IdentityToken, req.RegistryToken)}
+	for _, e := range ociclient.Endpoints(registry, req.Mirrors) {
 		var img *image
 		if img, err = resolveAt(ctx, e, ref.Context().RepositoryStr(), identifier, platformOf(req), base); err == nil {
 			return img, nil
@@ -77,18 +80,18 @@ func resolve(ctx context.Context, req *fetcherv1.FetchRequest, dial DialFunc) (*
 	return nil, err
 }
 
-func resolveAt(ctx context.Context, e endpoint, path, identifier string, want v1.Platform, base http.RoundTripper) (*image, error) {
-	r, err := connect(ctx, e, path, base)
+func resolveAt(ctx context.Context, e ociclient.Endpoint, path, identifier string, want v1.Platform, base http.RoundTripper) (*image, error) {
+	r, err := ociclient.Connect(ctx, e, path, base)
 	if err != nil {
 		return nil, err
 	}
-	body, desc, err := r.manifest(ctx, identifier)
+	body, desc, err := r.Manifest(ctx, identifier)
 	if err != nil {
 		return nil, err
 	}
 	img := &image{source: r, resolved: desc.Digest}
 	if desc.MediaType.IsIndex() {
-		if body, desc, err = r.platform(ctx, body, want); err != nil {
+		if body, desc, err = platformManifest(ctx, r, body, want); err != nil {
 			return nil, err
 		}
 	}
@@ -96,8 +99,8 @@ func resolveAt(ctx context.Context, e endpoint, path, identifier string, want v1
 	return img, img.read(ctx, body, desc.MediaType, want)
 }
 
-// platform gets the manifest for a platform out of an index.
-func (r *repository) platform(ctx context.Context, index []byte, want v1.Platform) ([]byte, v1.Descriptor, error) {
+// platformManifest gets the manifest for a platform out of an index.
+func platformManifest(ctx context.Context, r *ociclient.Repository, index []byte, want v1.Platform) ([]byte, v1.Descriptor, error) {
 	parsed, err := v1.ParseIndexManifest(bytes.NewReader(index))
 	if err != nil {
 		return nil, v1.Descriptor{}, fail(fetcherv1.Failure_INVALID, "index: %w", err)
@@ -106,7 +109,7 @@ func (r *repository) platform(ctx context.Context, index []byte, want v1.Platfor
 	if err != nil {
 		return nil, v1.Descriptor{}, err
 	}
-	return r.manifest(ctx, chosen.Digest.String())
+	return r.Manifest(ctx, chosen.Digest.String())
 }
 
 // read takes layers and configuration from a manifest.
@@ -132,18 +135,18 @@ func (i *image) read(ctx context.Context, body []byte, mediaType types.MediaType
 	return err
 }
 
-func readConfig(ctx context.Context, source *repository, desc v1.Descriptor) ([]byte, error) {
+func readConfig(ctx context.Context, source *ociclient.Repository, desc v1.Descriptor) ([]byte, error) {
 	if desc.Size > maxConfig {
 		return nil, fail(fetcherv1.Failure_INVALID, "image configuration %s is larger than %d bytes", desc.Digest, maxConfig)
 	}
-	blob := readBlob(ctx, source.blob, desc)
+	blob := readBlob(ctx, source.Blob, desc)
 	defer blob.Close()
 	config, err := io.ReadAll(blob)
 	if err != nil {
 		return nil, fmt.Errorf("image configuration %s: %w", desc.Digest, err)
 	}
-	if got := digestOf(config); got != desc.Digest {
-		return nil, fail(fetcherv1.Failure_DIGEST_MISMATCH, "image configuration %s: the registry's answer has digest %s", desc.Digest, got)
+	if got := ociclient.DigestOf(config); got != desc.Digest {
+		return nil, &ociclient.DigestError{What: "image configuration", Want: desc.Digest, Got: got}
 	}
 	return config, nil
 }

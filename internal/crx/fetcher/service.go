@@ -8,6 +8,7 @@ import (
 
 	fetcherv1 "pacific/api/fetcher/v1"
 	"pacific/internal/channel"
+	"pacific/internal/ociclient"
 )
 
 // Serve answers on one session of the personality channel until it ends.
@@ -24,7 +25,7 @@ func Serve(ctx context.Context, session *channel.Session) error {
 
 // service pulls one image in the life of the machine; the host makes a machine for each pull.
 type service struct {
-	dial DialFunc
+	dial ociclient.DialFunc
 	once sync.Mutex
 }
 

@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"pacific/internal/registryconfig"
 )
 
 // policy says which addresses a fetcher may be connected to. A fetcher reads what strangers wrote, and the host that
@@ -23,18 +25,18 @@ type policy struct {
 	loopback bool
 }
 
-func policyOf(registry string, c registryConfig) policy {
+func policyOf(registry string, c registryconfig.Config) policy {
 	port := "443"
 	if c.PlainHTTP {
 		port = "80"
 	}
-	p := policy{named: []string{withPort(registry, port)}, loopback: c.configured}
+	p := policy{named: []string{withPort(registry, port)}, loopback: c.Configured}
 	for _, mirror := range c.Mirrors {
 		port := "443"
 		if strings.HasPrefix(mirror, "http://") {
 			port = "80"
 		}
-		p.named = append(p.named, withPort(hostOf(mirror), port))
+		p.named = append(p.named, withPort(registryconfig.Host(mirror), port))
 	}
 	for _, endpoint := range c.Endpoints {
 		p.named = append(p.named, withPort(endpoint, "443"))

@@ -2,17 +2,16 @@ package image
 
 import (
 	"net/netip"
-	"os"
-	"path/filepath"
-	"reflect"
 	"strings"
 	"testing"
+
+	"pacific/internal/registryconfig"
 )
 
 func TestPolicy(t *testing.T) {
-	c := registryConfig{Mirrors: []string{"mirror.corp:5000", "http://plain.corp"}, Endpoints: []string{"minio.corp:9000"}}
+	c := registryconfig.Config{Mirrors: []string{"mirror.corp:5000", "http://plain.corp"}, Endpoints: []string{"minio.corp:9000"}}
 	p := policyOf("registry.example", c)
-	local := policyOf("127.0.0.1:5000", registryConfig{configured: true})
+	local := policyOf("127.0.0.1:5000", registryconfig.Config{Configured: true})
 	for _, test := range []struct {
 		policy      policy
 		asked, addr string
@@ -39,47 +38,13 @@ func TestPolicy(t *testing.T) {
 		{p, "127.0.0.1:443", "127.0.0.1:443", false},
 		{local, "127.0.0.1:5000", "127.0.0.1:5000", true},
 		{local, "127.0.0.1:6443", "127.0.0.1:6443", false},
-		{policyOf("127.0.0.1:5000", registryConfig{}), "127.0.0.1:5000", "127.0.0.1:5000", false},
+		{policyOf("127.0.0.1:5000", registryconfig.Config{}), "127.0.0.1:5000", "127.0.0.1:5000", false},
 		{p, "registry.example:443", "0.0.0.0:443", false},
 	} {
 		err := test.policy.allow(test.asked, netip.MustParseAddrPort(test.addr))
 		if (err == nil) != test.ok {
 			t.Errorf("%s at %s: %v", test.asked, test.addr, err)
 		}
-	}
-}
-
-func TestRegistryConfig(t *testing.T) {
-	dir := t.TempDir()
-	write := func(path, text string) {
-		t.Helper()
-		path = filepath.Join(dir, path)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	write("r.example:5000/hosts.json", `{"plainHTTP":false,"mirrors":["m.example","http://p.example:80"],"endpoints":["e.example:9000"]}`)
-	write("r.example:5000/ca.crt", "OWN")
-	write("m.example/ca.crt", "MIRROR")
-	write("docker.io/hosts.json", `{"mirrors":["m.example"]}`)
-	write("bad.example/hosts.json", `{"mirror":["typo"]}`)
-
-	c, err := readRegistryConfig(dir, "r.example:5000")
-	if err != nil || !c.configured || !reflect.DeepEqual(c.Mirrors, []string{"m.example", "http://p.example:80"}) ||
-		!strings.Contains(string(c.ca), "OWN") || !strings.Contains(string(c.ca), "MIRROR") {
-		t.Errorf("%+v, %v", c, err)
-	}
-	if c, err := readRegistryConfig(dir, "index.docker.io"); err != nil || len(c.Mirrors) != 1 {
-		t.Errorf("%+v, %v", c, err)
-	}
-	if c, err := readRegistryConfig(dir, "none.example"); err != nil || c.configured {
-		t.Errorf("%+v, %v", c, err)
-	}
-	if _, err := readRegistryConfig(dir, "bad.example"); err == nil || !strings.Contains(err.Error(), "bad.example/hosts.json") {
-		t.Error(err)
 	}
 }
 

@@ -21,6 +21,7 @@ import (
 	fetcherv1 "pacific/api/fetcher/v1"
 	hostv1 "pacific/api/host/v1"
 	"pacific/internal/channel"
+	"pacific/internal/registryconfig"
 )
 
 // Personality of the machines that pull.
@@ -68,7 +69,7 @@ type job struct {
 // pull fetches an image in a machine of its own. Whatever happens, the machine is gone when it returns.
 func (s *Service) pull(ctx context.Context, j job) (record, error) {
 	j.report(&hostv1.PullProgress{Stage: "starting"})
-	config, err := readRegistryConfig(s.RegistryConfig, j.ref.registry)
+	config, err := registryconfig.Read(s.RegistryConfig, j.ref.registry)
 	if err != nil {
 		return record{}, status.Error(codes.FailedPrecondition, err.Error())
 	}
@@ -110,7 +111,7 @@ func (s *Service) prepare(ctx context.Context, dir string) error {
 }
 
 // fetch runs the machine.
-func (s *Service) fetch(ctx context.Context, id string, j job, config registryConfig) (*fetcherv1.Result, error) {
+func (s *Service) fetch(ctx context.Context, id string, j job, config registryconfig.Config) (*fetcherv1.Result, error) {
 	// Destroyed even if its creation seems to have failed: it may have been half made.
 	defer s.destroy(id)
 	vm, err := s.Machines.Create(ctx, s.machine(id, j.ref), true)
@@ -144,7 +145,7 @@ func (s *Service) machine(id string, ref reference) *hostv1.VirtualMachineSpec {
 	}
 }
 
-func request(j job, config registryConfig, spec *hostv1.VirtualMachineSpec) *fetcherv1.FetchRequest {
+func request(j job, config registryconfig.Config, spec *hostv1.VirtualMachineSpec) *fetcherv1.FetchRequest {
 	req := &fetcherv1.FetchRequest{
 		Reference:      j.ref.String(),
 		Digest:         j.digest,
@@ -152,7 +153,7 @@ func request(j job, config registryConfig, spec *hostv1.VirtualMachineSpec) *fet
 		Password:       j.credentials.GetPassword(),
 		IdentityToken:  j.credentials.GetIdentityToken(),
 		RegistryToken:  j.credentials.GetRegistryToken(),
-		CaCertificates: config.certificates(),
+		CaCertificates: config.Certificates(),
 		Mirrors:        config.Mirrors,
 		PlainHttp:      config.PlainHTTP,
 		Os:             "linux",

@@ -1,4 +1,5 @@
-package image
+// Package registryconfig reads what the administrator says about registries: <dir>/<host:port>/hosts.json and ca.crt.
+package registryconfig
 
 import (
 	"bytes"
@@ -11,9 +12,8 @@ import (
 	"strings"
 )
 
-// registryConfig is what the administrator says about one registry, in <registry-config>/<host:port>/hosts.json and
-// ca.crt. Docker Hub's directory is docker.io.
-type registryConfig struct {
+// Config is what the administrator says about one registry.
+type Config struct {
 	// PlainHTTP speaks HTTP without TLS.
 	PlainHTTP bool `json:"plainHTTP"`
 	// Mirrors are asked first, in their order: "host:port", or "http://host:port" without TLS.
@@ -22,18 +22,19 @@ type registryConfig struct {
 	// and which the rules for unknown hosts would refuse, being private or on another port than 443.
 	Endpoints []string `json:"endpoints"`
 
-	// ca holds the registry's and its mirrors' certificates, PEM.
-	ca []byte
-	// configured tells whether the administrator has said anything.
-	configured bool
+	// CA holds the registry's and its mirrors' certificates, PEM.
+	CA []byte `json:"-"`
+	// Configured tells whether the registry has a directory.
+	Configured bool `json:"-"`
 }
 
-// readRegistryConfig reads the configuration of a registry, anew for each pull. No directory is no error.
-func readRegistryConfig(dir, registry string) (registryConfig, error) {
+// Read reads the configuration of a registry ("host" or "host:port"; Docker Hub's directory is docker.io). It is to be
+// read anew for each use. No directory is no error.
+func Read(dir, registry string) (Config, error) {
 	own := filepath.Join(dir, directoryOf(registry))
-	var c registryConfig
+	var c Config
 	if _, err := os.Stat(own); err == nil {
-		c.configured = true
+		c.Configured = true
 	}
 	text, err := os.ReadFile(filepath.Join(own, "hosts.json"))
 	switch {
@@ -47,11 +48,11 @@ func readRegistryConfig(dir, registry string) (registryConfig, error) {
 		return c, fmt.Errorf("registry %s: %w", registry, err)
 	}
 	for _, host := range append([]string{registry}, c.Mirrors...) {
-		ca, err := os.ReadFile(filepath.Join(dir, directoryOf(hostOf(host)), "ca.crt"))
+		ca, err := os.ReadFile(filepath.Join(dir, directoryOf(Host(host)), "ca.crt"))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return c, fmt.Errorf("registry %s: %w", registry, err)
 		}
-		c.ca = append(append(c.ca, ca...), '\n')
+		c.CA = append(append(c.CA, ca...), '\n')
 	}
 	return c, nil
 }
@@ -63,8 +64,8 @@ func directoryOf(registry string) string {
 	return registry
 }
 
-// hostOf takes the scheme from a mirror.
-func hostOf(mirror string) string {
+// Host takes the scheme from a mirror.
+func Host(mirror string) string {
 	if _, rest, ok := strings.Cut(mirror, "://"); ok {
 		return rest
 	}
@@ -79,12 +80,12 @@ var systemCAs = []string{
 	"/etc/ssl/cert.pem",
 }
 
-// certificates are the authorities that a pull trusts: those of the host and those of the registry.
-func (c registryConfig) certificates() []byte {
+// Certificates are the authorities to trust, PEM: those of this machine and those of the registry.
+func (c Config) Certificates() []byte {
 	for _, file := range systemCAs {
 		if system, err := os.ReadFile(file); err == nil {
-			return append(append(system, '\n'), c.ca...)
+			return append(append(system, '\n'), c.CA...)
 		}
 	}
-	return c.ca
+	return c.CA
 }
