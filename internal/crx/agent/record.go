@@ -1,0 +1,87 @@
+package agent
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+
+	"pacific/internal/crx/agent/podstate"
+
+	"github.com/google/renameio/v2"
+)
+
+// The record is what of the pod's state outlives its VM.
+type record struct {
+	UID        string          `json:"uid"`
+	Containers podstate.Record `json:"containers"`
+}
+
+var recordPath = filepath.Join(ephemeralDir, "record.json")
+
+// readRecord returns the record of this pod; an empty one when there is none.
+func readRecord(uid string) (podstate.Record, error) {
+	b, err := os.ReadFile(recordPath)
+	if os.IsNotExist(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the pod's record: %w", err)
+	}
+	var r record
+	if err := json.Unmarshal(b, &r); err != nil {
+		return nil, fmt.Errorf("read the pod's record %s: %w", recordPath, err)
+	}
+	if r.UID != uid {
+		return nil, nil // the disk was another pod's
+	}
+	return r.Containers, nil
+}
+
+// recorder writes the record durably, beside the work: a container does not wait for the disk. Of several changes that
+// come while one is written only the last is written.
+type recorder struct {
+	uid     string
+	last    podstate.Record
+	pending chan podstate.Record
+}
+
+func newRecorder(uid string) *recorder {
+	r := &recorder{uid: uid, pending: make(chan podstate.Record, 1)}
+	go r.run()
+	return r
+}
+
+func (r *recorder) run() {
+	for present := range r.pending {
+		if err := writeRecord(r.uid, present); err != nil {
+			fmt.Fprintln(os.Stderr, "agent: write the pod's record:", err)
+		}
+	}
+}
+
+func writeRecord(uid string, containers podstate.Record) error {
+	b, err := json.Marshal(record{UID: uid, Containers: containers})
+	if err != nil {
+		return err
+	}
+	return renameio.WriteFile(recordPath, b, 0o600)
+}
+
+// save hands the present record to the recorder if it has changed.
+func (p *pod) save() {
+	if p.record == nil {
+		return
+	}
+	present := p.machine.Record()
+	if reflect.DeepEqual(present, p.record.last) {
+		return
+	}
+	p.record.last = present
+	select {
+	case <-p.record.pending: // not written yet, and out of date
+	default:
+	}
+	p.record.pending <- present
+}
