@@ -123,8 +123,18 @@ func guestDir(t *testing.T, dir string) string {
 			t.Fatal(err)
 		}
 	}
+	if modules := filepath.Join(built, "modules"); exists(modules) {
+		if err := os.Symlink(modules, filepath.Join(guest, "modules")); err != nil {
+			t.Fatal(err)
+		}
+	}
 	build(t, filepath.Join(guest, "personalities", "test"), "./testdata/personality")
 	return guest
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 func (h *host) pki(name string) string { return filepath.Join(h.dir, "pki", name) }

@@ -158,6 +158,7 @@ func (p *Prober) boot(ctx context.Context) error {
 		Kernel: &vmm.Kernel{
 			Image: p.Guest.Kernel(), Initrd: initrd,
 			CommandLine: guest.CommandLine(guest.Boot{Personality: crx.PersonalityProbe}),
+			ACPI:        p.Guest.Modular(),
 		},
 	})
 	if err != nil {

@@ -74,6 +74,18 @@ func (g *Guest) Check(personality string) error {
 	return nil
 }
 
+// Modular tells whether the kernel has modules. Such a kernel, a distribution's, finds its devices by ACPI only.
+func (g *Guest) Modular() bool { return g.modules() != "" }
+
+// modules is the directory of kernel modules, "" when there is none.
+func (g *Guest) modules() string {
+	dir := filepath.Join(g.dir, "modules")
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		return ""
+	}
+	return dir
+}
+
 func (g *Guest) init() string { return filepath.Join(g.dir, "crx-init") }
 
 // hash of a file's content, remembered by inode, size and time of change.

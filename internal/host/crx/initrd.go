@@ -34,7 +34,7 @@ func (i *Initrds) Path(personality string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	contents := initrd.Contents{Init: i.guest.init(), Personality: file, ModulesDir: i.modules()}
+	contents := initrd.Contents{Init: i.guest.init(), Personality: file, ModulesDir: i.guest.modules()}
 	key, err := i.key(contents)
 	if err != nil {
 		return "", fmt.Errorf("initial root file system of personality %s: %w", personality, err)
@@ -82,15 +82,6 @@ func (i *Initrds) forget(personality, keep string) error {
 		}
 	}
 	return nil
-}
-
-// modules is the directory of kernel modules, which only a guest directory with a modular kernel has.
-func (i *Initrds) modules() string {
-	dir := filepath.Join(i.guest.dir, "modules")
-	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
-		return ""
-	}
-	return dir
 }
 
 func (i *Initrds) key(contents initrd.Contents) (string, error) {

@@ -137,7 +137,9 @@ func (a *actor) kernel(c *hostv1.Crx, accelerator vmm.Accelerator) (*vmm.Kernel,
 	if accelerator == vmm.TCG {
 		boot.TSCKHz = a.host.TSCKHz
 	}
-	return &vmm.Kernel{Image: a.host.Guest.Kernel(), Initrd: initrd, CommandLine: guest.CommandLine(boot)}, nil
+	return &vmm.Kernel{
+		Image: a.host.Guest.Kernel(), Initrd: initrd, CommandLine: guest.CommandLine(boot), ACPI: a.host.Guest.Modular(),
+	}, nil
 }
 
 func closeTaps(ports []vmm.Port) {

@@ -111,6 +111,8 @@ type Machine struct {
 // Kernel to boot directly.
 type Kernel struct {
 	Image, Initrd, CommandLine string
+	// ACPI describes the devices to kernels that do not read of them on the command line.
+	ACPI bool
 }
 
 // Port is a network interface on an open tap.

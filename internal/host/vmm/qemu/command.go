@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"pacific/api/crx"
 	"pacific/internal/host/vmm"
@@ -79,11 +80,15 @@ func confinement(m vmm.Machine) []string {
 // RootDir is the empty directory that QEMU has as its root.
 func RootDir(dir string) string { return filepath.Join(dir, "root") }
 
-// microvm has no firmware, no ACPI and no PCI. Without ACPI the guest powers off by a triple fault, which is a reboot to
-// QEMU: reboot=shutdown makes that an end, and shutdown=pause keeps the VMM to be asked why.
+// microvm has no firmware, no PCI and, but for kernels that need it, no ACPI. So the guest powers off by a triple fault,
+// which is a reboot to QEMU: reboot=shutdown makes that an end, and shutdown=pause keeps the VMM to be asked why.
 func microvm(m vmm.Machine, fd descriptors) []string {
+	machine := "microvm,x-option-roms=off,isa-serial=on,rtc=on,pit=on,pic=on,dump-guest-core=off,acpi=off"
+	if m.Kernel.ACPI {
+		machine = strings.TrimSuffix(machine, "off") + "on"
+	}
 	args := []string{
-		"-machine", "microvm,x-option-roms=off,isa-serial=on,rtc=on,pit=on,pic=on,acpi=off,dump-guest-core=off",
+		"-machine", machine,
 		"-global", "virtio-mmio.force-legacy=false",
 		"-action", "reboot=shutdown,shutdown=pause,panic=pause",
 		"-kernel", m.Kernel.Image,
