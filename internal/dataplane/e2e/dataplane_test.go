@@ -1,7 +1,7 @@
 //go:build e2e
 
 // Package e2e runs the real dataplanes against a real control plane. Hosts are network namespaces, and so are the pods: a
-// veth pair stands for a tap and its machine. Everything else is as in production.
+// namespace behind a real tap stands for the machine. Everything else is as in production.
 package e2e
 
 import (
@@ -90,7 +90,7 @@ func (l *lab) pingAll(guests []*guest) {
 	}
 }
 
-const transferSize = 200 << 20
+const transferSize = 64 << 20
 
 // transfers sends what TSO makes large segments of, and packets of exactly the MTU.
 func (l *lab) transfers(t *testing.T, client *guest, servers []*guest) {
@@ -377,7 +377,8 @@ func (l *lab) killUnderLoad(t *testing.T, client, server *guest) {
 	result := <-stream
 	check(t, result.err)
 	t.Logf("%d messages, longest gap %v", result.messages, result.gap)
-	if result.gap > 300*time.Millisecond {
+	// A lost packet costs a fifth of a second, a route that is away for a while much more; the rest is for slow machines.
+	if result.gap > 2*time.Second {
 		t.Errorf("the stream stood still for %v", result.gap)
 	}
 	if after := l.kernelState(client.host); after != before {

@@ -152,7 +152,7 @@ func (l *lab) startSupervisor() {
 		"--host-ca", l.path("host-ca.crt"), "--host-cert", l.path("host.crt"), "--host-key", l.path("host.key"),
 		"--registry-config", l.path("registry"))
 	l.waitFor("the control plane", func() bool {
-		if _, err := os.Stat(l.path("supervisor/pki/ca.key")); err != nil {
+		if _, err := os.Stat(l.path("supervisor/admin.kubeconfig")); err != nil { // the certificates are there before it
 			return false
 		}
 		if l.client == nil {

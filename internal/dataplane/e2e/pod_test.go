@@ -68,6 +68,7 @@ type guest struct {
 	uid     types.UID
 	network podapi.Network
 	ip      string
+	wire    *wire
 }
 
 // createPod makes the pod object only.
@@ -103,12 +104,13 @@ func (g *guest) waitForAddress() {
 
 func (g *guest) tap() string { return hostv1.TapName(podapi.MachineID(string(g.uid))) }
 
-// plugIn makes the port as hostd and the agent do: the host's end with the tap's name, the guest's end as eth0 with the
+// plugIn makes the port as hostd and the agent do: the host's end a tap, the guest's end as eth0 with the
 // address, an on-link gateway and its permanent neighbour entry.
 func (g *guest) plugIn() {
 	l := g.lab
 	l.t.Helper()
-	l.in(g.host.name, fmt.Sprintf("ip link add %s address %s type veth peer name eth0 netns %s", g.tap(), hostv1.GatewayMAC, l.ns(g.name)))
+	g.wire = l.newWire(g.host.name, g.tap(), g.name, "eth0")
+	l.in(g.host.name, fmt.Sprintf("ip link set %s address %s", g.tap(), hostv1.GatewayMAC))
 	l.in(g.host.name, "ip link set "+g.tap()+" up")
 	for _, command := range []string{
 		fmt.Sprintf("ip link set eth0 mtu %d up", g.network.MTU),
@@ -130,7 +132,7 @@ func (g *guest) setMAC(mac string) {
 // unplug removes the machine's port, as hostd does when the machine ends.
 func (g *guest) unplug() {
 	g.lab.t.Helper()
-	g.lab.in(g.host.name, "ip link del "+g.tap())
+	g.wire.close()
 }
 
 func (g *guest) waitForNetwork() {
