@@ -1,0 +1,144 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"pacific/internal/onemachine/layout"
+)
+
+const webScript = "mkdir /www; hostname > /www/index.html; exec httpd -f -p 8080 -h /www"
+
+func on(host string) string { return "nodeName: " + host }
+
+func TestPodsOnAllHostsReachEachOther(t *testing.T) {
+	ns := newNamespace(t)
+	hosts := layout.HostNames(cluster.instance.Hosts)
+	for _, host := range hosts {
+		apply(t, ns, shell{name: host, script: idle, spec: on(host)}.manifest())
+	}
+	addresses := map[string]string{}
+	for _, host := range hosts {
+		addresses[host] = awaitReady(t, ns, host).Status.PodIP
+	}
+	for _, from := range hosts {
+		for _, to := range hosts {
+			execIn(t, ns, from, "ping", "-c1", "-W5", addresses[to])
+		}
+	}
+	// Hosts reach pods, their own and others', and pods reach hosts.
+	for n, host := range hosts {
+		for _, address := range addresses {
+			if r := onHost(t, host, "ping", "-c1", "-W5", address); r.exitCode != 0 {
+				t.Errorf("%s cannot ping pod %s: %s", host, address, r)
+			}
+		}
+		execIn(t, ns, hosts[0], "ping", "-c1", "-W5", cluster.HostAddress(n+1).String())
+	}
+}
+
+func TestService(t *testing.T) {
+	ns := newNamespace(t)
+	hosts := layout.HostNames(cluster.instance.Hosts)
+	for _, host := range hosts {
+		apply(t, ns, strings.Replace(shell{name: host, script: webScript, spec: on(host), container: "readinessProbe: {httpGet: {path: /, port: 8080}, periodSeconds: 1}"}.manifest(),
+			"{app: "+host+"}", "{app: web}", 1))
+	}
+	kubectl(t, "create", "service", "clusterip", "web", "-n", ns, "--tcp=80:8080")
+	startShell(t, ns, shell{name: "client", script: idle})
+	for _, host := range hosts {
+		awaitReady(t, ns, host)
+	}
+	service, err := cluster.client.CoreV1().Services(ns).Get(t.Context(), "web", metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	url := "http://" + service.Spec.ClusterIP + "/"
+	fromPod := func() string {
+		return strings.TrimSpace(try(t, "", "exec", "-n", ns, "client", "--", "wget", "-T5", "-qO-", url).stdout)
+	}
+	fromHost := func() string {
+		return strings.TrimSpace(onHost(t, hosts[0], "curl", "-sm5", url).stdout)
+	}
+	for _, ask := range []func() string{fromPod, fromHost} {
+		awaitAnswers(t, ask, hosts...)
+	}
+	kubectl(t, "delete", "pod", "-n", ns, hosts[0], "--wait=true")
+	eventually(t, 30*time.Second, "endpoint of the deleted pod to vanish", func(ctx context.Context) error {
+		slices, err := cluster.client.DiscoveryV1().EndpointSlices(ns).List(ctx, metav1.ListOptions{LabelSelector: "kubernetes.io/service-name=web"})
+		if err != nil {
+			return err
+		}
+		count := 0
+		for _, slice := range slices.Items {
+			count += len(slice.Endpoints)
+		}
+		if count != len(hosts)-1 {
+			return fmt.Errorf("%d endpoints", count)
+		}
+		return nil
+	})
+	for range 10 {
+		if answer := fromHost(); answer == hosts[0] {
+			t.Fatal("the deleted pod still answers")
+		}
+	}
+}
+
+// awaitAnswers asks until every one has answered.
+func awaitAnswers(t *testing.T, ask func() string, want ...string) {
+	t.Helper()
+	missing := map[string]bool{}
+	for _, name := range want {
+		missing[name] = true
+	}
+	eventually(t, time.Minute, "answers of all pods", func(context.Context) error {
+		answer := ask()
+		delete(missing, answer)
+		if len(missing) > 0 {
+			return fmt.Errorf("no answer from %v; the last was %q", missing, answer)
+		}
+		return nil
+	})
+}
+
+func TestKubernetesServiceFromAPod(t *testing.T) {
+	ns := newNamespace(t)
+	startShell(t, ns, shell{name: "p", script: idle})
+	out := execIn(t, ns, "p", "sh", "-c", `d=/var/run/secrets/kubernetes.io/serviceaccount
+cat $d/namespace; echo; wc -c < $d/ca.crt
+wget -T10 -qO- --no-check-certificate --header "Authorization: Bearer $(cat $d/token)" https://$KUBERNETES_SERVICE_HOST:$KUBERNETES_SERVICE_PORT/version`)
+	if !strings.HasPrefix(out, ns+"\n") || !strings.Contains(out, kubernetesVersion) {
+		t.Errorf("from the pod:\n%s", out)
+	}
+}
+
+func TestADeadPodLeavesItsService(t *testing.T) {
+	ns := newNamespace(t)
+	pod := startShell(t, ns, shell{name: "web", script: webScript, spec: "restartPolicy: Never"})
+	kubectl(t, "expose", "pod", "web", "-n", ns, "--port=80", "--target-port=8080")
+	killMachine(t, pod)
+	awaitPhase(t, ns, "web", corev1.PodFailed)
+	eventually(t, 30*time.Second, "no ready endpoint", func(ctx context.Context) error {
+		slices, err := cluster.client.DiscoveryV1().EndpointSlices(ns).List(ctx, metav1.ListOptions{LabelSelector: "kubernetes.io/service-name=web"})
+		if err != nil {
+			return err
+		}
+		for _, slice := range slices.Items {
+			for _, endpoint := range slice.Endpoints {
+				if endpoint.Conditions.Ready == nil || *endpoint.Conditions.Ready {
+					return fmt.Errorf("endpoint %v is ready", endpoint.Addresses)
+				}
+			}
+		}
+		return nil
+	})
+}
