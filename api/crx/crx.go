@@ -26,6 +26,10 @@ const (
 )
 
 // Message is one line on the init channel. Exactly one field is set.
+//
+// Either end may go away at any time; what is under way is then lost. PID 1 announces its state, Ready or Exited, to every
+// host that connects, so a host sees Ready more than once. A host begins with an empty line: it ends what an earlier
+// host left half written, and PID 1 answers it with its state even if it did not see that the host had changed.
 type Message struct {
 	// From PID 1.
 	Ready  *Ready  `json:"ready,omitempty"`
