@@ -21,8 +21,8 @@ import (
 const (
 	// startTimeout is generous for a control plane in an emulated machine, about 8 times slower than a process.
 	startTimeout = 5 * time.Minute
-	// stopTimeout is for one of four stages; together they stay below the 20 s after which a stop is taken for a hang.
-	stopTimeout = 6 * time.Second
+	// stopTimeout is for one of four stages; together they stay within the 20 s after which a stop is taken for a hang.
+	stopTimeout = 5 * time.Second
 )
 
 // Run runs the control plane until ctx is cancelled.

@@ -17,7 +17,7 @@ import (
 )
 
 // shutdownTimeout is how long connections may stay open at a stop. Clients reconnect anyway, to the next start.
-const shutdownTimeout = 4 * time.Second
+const shutdownTimeout = 2 * time.Second
 
 // Server is the component.
 type Server struct {

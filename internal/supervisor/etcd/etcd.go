@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync/atomic"
 
 	"go.etcd.io/etcd/server/v3/embed"
 	"golang.org/x/sys/unix"
@@ -29,6 +30,8 @@ type Server struct {
 	path   string
 	socket string   // for clients in this process
 	dir    *os.File // locked, and keeps the short name of a long path valid
+
+	stopping atomic.Bool
 }
 
 // New returns an etcd that keeps everything in the directory path. Only one can have it at a time.
@@ -69,6 +72,7 @@ func (s *Server) Run(ctx context.Context, ready func()) error {
 		return fmt.Errorf("start with data in %s: %w", s.path, err)
 	}
 	defer server.Close()
+	defer s.stopping.Store(true)
 	select {
 	case <-server.Server.ReadyNotify():
 		ready()
@@ -104,6 +108,6 @@ func (s *Server) config() *embed.Config {
 	config.EnableGRPCGateway = false
 	config.AuthToken = "" // no users, so no tokens
 	config.WarningUnaryRequestDuration = embed.DefaultWarningUnaryRequestDuration
-	config.ZapLoggerBuilder = embed.NewZapLoggerBuilder(newLogger())
+	config.ZapLoggerBuilder = embed.NewZapLoggerBuilder(newLogger(&s.stopping))
 	return config
 }

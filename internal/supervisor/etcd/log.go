@@ -1,23 +1,32 @@
 package etcd
 
 import (
+	"sync/atomic"
+
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"k8s.io/klog/v2"
 )
 
-// newLogger writes etcd's warnings and errors to klog, and the rest at verbosity 2.
-func newLogger() *zap.Logger { return zap.New(klogCore{}) }
+// newLogger writes etcd's warnings and errors to klog, and its information at verbosity 2. While etcd is stopping, the
+// errors go the way of the information: its servers report that their listeners were closed.
+func newLogger(stopping *atomic.Bool) *zap.Logger { return zap.New(klogCore{stopping: stopping}) }
 
 // klogCore is a zapcore.Core on klog.
-type klogCore struct{ fields []zapcore.Field }
+type klogCore struct {
+	stopping *atomic.Bool
+	fields   []zapcore.Field
+}
 
-func (klogCore) Enabled(level zapcore.Level) bool {
-	return level >= zapcore.WarnLevel || level == zapcore.InfoLevel && klog.V(2).Enabled()
+func (c klogCore) Enabled(level zapcore.Level) bool {
+	if level >= zapcore.WarnLevel && !c.stopping.Load() {
+		return true
+	}
+	return level >= zapcore.InfoLevel && klog.V(2).Enabled()
 }
 
 func (c klogCore) With(fields []zapcore.Field) zapcore.Core {
-	return klogCore{fields: append(c.fields[:len(c.fields):len(c.fields)], fields...)}
+	return klogCore{stopping: c.stopping, fields: append(c.fields[:len(c.fields):len(c.fields)], fields...)}
 }
 
 func (c klogCore) Check(entry zapcore.Entry, checked *zapcore.CheckedEntry) *zapcore.CheckedEntry {
