@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/containerd/ttrpc"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -273,5 +274,9 @@ func failureStatus(f *fetcherv1.Failure) error {
 	case fetcherv1.Failure_NO_SPACE:
 		code = codes.ResourceExhausted
 	}
-	return status.Error(code, f.Message)
+	s, err := status.New(code, f.Message).WithDetails(&errdetails.ErrorInfo{Reason: f.Kind.String(), Domain: hostv1.ImageErrorDomain})
+	if err != nil {
+		return status.Error(code, f.Message)
+	}
+	return s.Err()
 }

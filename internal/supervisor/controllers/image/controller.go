@@ -1,0 +1,224 @@
+// Package image is the image controller: it has the images of every pod pulled on the pod's host, and writes the
+// annotations pacific.internal/images and vmware-system-image-references.
+//
+// The annotation is the only record: a restarted controller asks the host again for what it does not name.
+package image
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes"
+	corelisters "k8s.io/client-go/listers/core/v1"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/tools/record"
+	"k8s.io/client-go/util/workqueue"
+	"k8s.io/klog/v2"
+)
+
+// workers decide and write; pulls have goroutines of their own, so a slow registry holds none of them.
+const workers = 8
+
+// Config is what the controller needs of its surroundings.
+type Config struct {
+	Client    kubernetes.Interface
+	Informers informers.SharedInformerFactory
+	// HostDialer returns the connection to hostd of a node. It is shared: the controller does not close it.
+	HostDialer func(ctx context.Context, nodeName string) (*grpc.ClientConn, error)
+	// RegistryConfigDir holds <host:port>/ca.crt and hosts.json, for resolving tags.
+	RegistryConfigDir string
+	Recorder          record.EventRecorder
+}
+
+// Controller pulls images. Make it with NewController.
+type Controller struct {
+	Config
+	pods   corelisters.PodLister
+	synced cache.InformerSynced
+	queue  workqueue.TypedRateLimitingInterface[podKey]
+	pulls  sync.WaitGroup
+	now    func() time.Time
+
+	mu    sync.Mutex
+	known map[podKey]*podState
+}
+
+// podKey names one pod for good: a pod of the same name made later is another.
+type podKey struct {
+	Namespace, Name string
+	UID             types.UID
+}
+
+// podState is what the controller does for one pod.
+type podState struct {
+	ctx      context.Context
+	cancel   context.CancelCauseFunc
+	attempts map[string]attempt // by container
+	shown    map[string]string  // reason that events told last, by container
+}
+
+// NewController makes a controller that does nothing before Run.
+func NewController(config Config) *Controller {
+	pods := config.Informers.Core().V1().Pods()
+	c := &Controller{
+		Config: config,
+		pods:   pods.Lister(),
+		queue: workqueue.NewTypedRateLimitingQueueWithConfig(
+			workqueue.NewTypedItemExponentialFailureRateLimiter[podKey](50*time.Millisecond, 30*time.Second),
+			workqueue.TypedRateLimitingQueueConfig[podKey]{Name: "image"}),
+		now:   time.Now,
+		known: map[podKey]*podState{},
+	}
+	handled, _ := pods.Informer().AddEventHandler(cache.ResourceEventHandlerFuncs{
+		AddFunc:    c.enqueue,
+		UpdateFunc: func(_, pod any) { c.enqueue(pod) },
+		DeleteFunc: c.enqueue,
+	})
+	c.synced = handled.HasSynced
+	return c
+}
+
+func (c *Controller) enqueue(object any) {
+	if gone, ok := object.(cache.DeletedFinalStateUnknown); ok {
+		object = gone.Obj
+	}
+	if pod, ok := object.(*corev1.Pod); ok && pod.Spec.NodeName != "" {
+		c.queue.Add(podKey{pod.Namespace, pod.Name, pod.UID})
+	}
+}
+
+// Run works until ctx is done, and returns when no pull is under way any more.
+func (c *Controller) Run(ctx context.Context) error {
+	c.Informers.Start(ctx.Done())
+	if !cache.WaitForCacheSync(ctx.Done(), c.synced) {
+		return ctx.Err()
+	}
+	var group sync.WaitGroup
+	for range workers {
+		group.Go(func() {
+			for c.next(ctx) {
+			}
+		})
+	}
+	<-ctx.Done()
+	c.queue.ShutDown()
+	group.Wait()
+	c.pulls.Wait()
+	return ctx.Err()
+}
+
+func (c *Controller) next(ctx context.Context) bool {
+	key, quit := c.queue.Get()
+	if quit {
+		return false
+	}
+	defer c.queue.Done(key)
+	if err := c.sync(ctx, key); err != nil {
+		klog.ErrorS(err, "Images of pod", "pod", klog.KRef(key.Namespace, key.Name))
+		c.queue.AddRateLimited(key)
+		return true
+	}
+	c.queue.Forget(key)
+	return true
+}
+
+func (c *Controller) sync(ctx context.Context, key podKey) error {
+	p, err := c.pods.Pods(key.Namespace).Get(key.Name)
+	if err != nil && !apierrors.IsNotFound(err) {
+		return err
+	}
+	if err != nil || p.UID != key.UID || !wantsImages(p) {
+		c.forget(key)
+		return nil
+	}
+	now := c.now()
+	d := c.plan(ctx, key, p, now)
+	if err := c.write(ctx, p, d); err != nil {
+		return err
+	}
+	if !d.next.IsZero() {
+		c.queue.AddAfter(key, d.next.Sub(now))
+	}
+	return nil
+}
+
+// plan decides, and starts the pulls of the decision.
+func (c *Controller) plan(ctx context.Context, key podKey, p *corev1.Pod, now time.Time) decision {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	state, ok := c.known[key]
+	if !ok {
+		state = &podState{attempts: map[string]attempt{}, shown: map[string]string{}}
+		state.ctx, state.cancel = context.WithCancelCause(ctx)
+		c.known[key] = state
+	}
+	d := decide(now, containersOf(p), recorded(p), state.attempts)
+	for _, start := range d.start {
+		a := state.attempts[start.name]
+		if a.image != start.image {
+			a = attempt{image: start.image}
+		}
+		a.running = true
+		state.attempts[start.name] = a
+		c.pulls.Go(func() { c.pull(state.ctx, key, p, start) })
+	}
+	c.tell(p, state, d.images)
+	return d
+}
+
+// pull gets one image and keeps what came of it.
+func (c *Controller) pull(ctx context.Context, key podKey, p *corev1.Pod, want container) {
+	digest, err := c.ensure(ctx, p, want)
+	if ctx.Err() != nil {
+		return // the pod or the controller has ended
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	state, ok := c.known[key]
+	if !ok || state.attempts[want.name].image != want.image {
+		return
+	}
+	a := state.attempts[want.name]
+	a.running = false
+	if a.digest = digest; err != nil {
+		a.failures++
+		a.failedAt = c.now()
+		a.reason, a.message = reasonOf(err), err.Error()
+	}
+	state.attempts[want.name] = a
+	c.queue.Add(key)
+}
+
+// forget ends what is done for a pod that needs no images any more.
+func (c *Controller) forget(key podKey) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if state, ok := c.known[key]; ok {
+		state.cancel(fmt.Errorf("pod %s/%s is ending", key.Namespace, key.Name))
+		delete(c.known, key)
+	}
+}
+
+func (c *Controller) write(ctx context.Context, p *corev1.Pod, d decision) error {
+	values, err := annotations(d.images)
+	if err != nil || !differs(p, values) {
+		return err
+	}
+	body, err := patch(p, values)
+	if err != nil {
+		return err
+	}
+	_, err = c.Client.CoreV1().Pods(p.Namespace).Patch(ctx, p.Name, types.MergePatchType, body, metav1.PatchOptions{})
+	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
+		return nil // gone, or another pod of the name: its own event follows
+	}
+	return err
+}
