@@ -25,6 +25,8 @@ type Guest struct {
 	mu  sync.Mutex
 	// sums remembers the hash of each file for as long as the file does not change.
 	sums map[string]sum
+	// version of the kernel with this hash.
+	version struct{ hash, text string }
 }
 
 type sum struct {
@@ -128,23 +130,39 @@ var banner = regexp.MustCompile(`Linux version (\S+) \(`)
 
 // KernelVersion reads the version, e.g. "6.1.170-crx", from the banner in the kernel image.
 func (g *Guest) KernelVersion() (string, error) {
-	image, err := os.ReadFile(g.Kernel())
-	if errors.Is(err, fs.ErrNotExist) {
-		return "", fmt.Errorf("%s: %w", g.Kernel(), ErrMissing)
-	}
+	hash, err := g.KernelHash()
 	if err != nil {
 		return "", err
 	}
-	// The first hit is the banner; the format string "Linux version %s" comes elsewhere and does not match a version.
-	for rest := image; ; {
-		at := bytes.Index(rest, []byte("Linux version "))
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.version.hash == hash {
+		return g.version.text, nil
+	}
+	image, err := os.ReadFile(g.Kernel())
+	if err != nil {
+		return "", err
+	}
+	text, ok := findVersion(image)
+	if !ok {
+		return "", fmt.Errorf("%s has no version", g.Kernel())
+	}
+	g.version.hash, g.version.text = hash, text
+	return text, nil
+}
+
+// findVersion looks for the banner. The format string that the kernel holds too does not name a version.
+func findVersion(image []byte) (string, bool) {
+	mark := []byte("Linux version ")
+	for {
+		at := bytes.Index(image, mark)
 		if at < 0 {
-			return "", fmt.Errorf("%s has no version", g.Kernel())
+			return "", false
 		}
-		line := rest[at:min(at+200, len(rest))]
+		line := image[at:min(at+200, len(image))]
 		if match := banner.FindSubmatch(line); match != nil && !bytes.Contains(match[1], []byte("%")) {
-			return string(match[1]), nil
+			return string(match[1]), true
 		}
-		rest = rest[at+1:]
+		image = image[at+len(mark):]
 	}
 }

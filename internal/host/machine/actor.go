@@ -15,7 +15,6 @@ import (
 type actor struct {
 	id   string
 	host *Manager
-	log  *slog.Logger
 
 	// Only the actor's goroutine uses these.
 	session *session
@@ -45,7 +44,7 @@ type waiter struct {
 
 func newActor(host *Manager, record Record) *actor {
 	id := record.Spec.GetId()
-	return &actor{id: id, host: host, log: slog.With("machine", id), record: record, wake: make(chan struct{}, 1)}
+	return &actor{id: id, host: host, record: record, wake: make(chan struct{}, 1)}
 }
 
 // must tries until do succeeds: a state that cannot be written must be, and what is left on the host would be leaked.
@@ -55,7 +54,7 @@ func (a *actor) must(what string, do func() error) {
 		if err == nil {
 			return
 		}
-		a.log.Error("cannot "+what+", trying again", "after", delay, "err", err)
+		slog.Error("cannot "+what+", trying again", "machine", a.id, "after", delay, "err", err)
 		time.Sleep(delay)
 	}
 }
@@ -127,7 +126,7 @@ func (a *actor) handle(q queued) {
 		event, err := a.take(action)
 		if err != nil {
 			a.trouble = err
-			a.log.Warn("action failed", "action", actionName(action), "err", err)
+			slog.Warn("action failed", "machine", a.id, "action", actionName(action), "err", err)
 		}
 		if event != nil {
 			a.handle(queued{event: event})
@@ -173,9 +172,9 @@ func (a *actor) report(before, next State) {
 	switch {
 	case before.Phase == next.Phase:
 	case next.Phase == Ending:
-		a.log.Info("machine ends", "reason", next.LastExit.Reason, "message", next.LastExit.Message)
+		slog.Info("machine ends", "machine", a.id, "reason", next.LastExit.Reason, "message", next.LastExit.Message)
 	default:
-		a.log.Info("machine is "+string(next.Phase), "run", next.Run)
+		slog.Info("machine is "+string(next.Phase), "machine", a.id, "run", next.Run)
 	}
 }
 

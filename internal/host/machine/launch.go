@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -23,7 +24,7 @@ func (a *actor) launch(run uint32) Event {
 	defer cancel()
 	s, err := a.boot(ctx, run)
 	if err != nil {
-		a.log.Warn("machine does not start", "err", err)
+		slog.Warn("machine does not start", "machine", a.id, "err", err)
 		return LaunchFailed{Run: run, At: time.Now(), Message: err.Error()}
 	}
 	a.session = s

@@ -60,13 +60,14 @@ type Manager struct {
 
 	mu       sync.Mutex
 	actors   map[string]*actor
-	admitted map[string]bool // machines whose start was allowed and is under way
+	admitted map[string]bool   // machines whose start was allowed and is under way
+	claims   map[string]string // disks that a machine is about to attach for writing
 }
 
 // Open reads the records, adopts what runs, ends what has no record, and finishes what was cut off. It returns when every
 // machine's state is what it is on the host.
 func Open(config Config) (*Manager, error) {
-	m := &Manager{Config: config, actors: map[string]*actor{}, admitted: map[string]bool{}}
+	m := &Manager{Config: config, actors: map[string]*actor{}, admitted: map[string]bool{}, claims: map[string]string{}}
 	m.hub.watchers = map[*Watcher]bool{}
 	var err error
 	if m.records, err = openRecords(config.StateDir); err != nil {
@@ -95,7 +96,7 @@ func (m *Manager) Create(ctx context.Context, spec *hostv1.VirtualMachineSpec, s
 	if err := m.admissible(spec); err != nil {
 		return nil, err
 	}
-	a, err := m.create(spec)
+	a, err := m.ensure(spec)
 	if err != nil {
 		return nil, err
 	}
@@ -103,6 +104,19 @@ func (m *Manager) Create(ctx context.Context, spec *hostv1.VirtualMachineSpec, s
 		return m.Start(ctx, spec.GetId())
 	}
 	return a.message(), nil
+}
+
+// ensure returns the machine that exists, or makes it with its disks kept for it meanwhile.
+func (m *Manager) ensure(spec *hostv1.VirtualMachineSpec) (*actor, error) {
+	if _, err := m.find(spec.GetId()); err == nil {
+		return m.create(spec)
+	}
+	release, err := m.claim(spec.GetId(), spec.GetDisks()...)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	return m.create(spec)
 }
 
 func (m *Manager) admissible(spec *hostv1.VirtualMachineSpec) error {
@@ -119,34 +133,6 @@ func (m *Manager) admissible(spec *hostv1.VirtualMachineSpec) error {
 	if c := spec.GetCrx(); c != nil {
 		if err := m.Guest.Check(c.GetPersonality()); err != nil {
 			return status.Errorf(codes.InvalidArgument, "machine %s: %v", id, err)
-		}
-	}
-	for _, d := range spec.GetDisks() {
-		if err := m.attachable(id, d); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// attachable refuses a disk that does not exist, or that another machine writes.
-func (m *Manager) attachable(id string, d *hostv1.DiskAttachment) error {
-	_, readOnly, err := m.resolve(d.GetDiskId())
-	switch {
-	case errors.Is(err, disk.ErrNoDisk):
-		return status.Errorf(codes.NotFound, "machine %s: %v", id, err)
-	case err != nil:
-		return status.Errorf(codes.Internal, "machine %s: %v", id, err)
-	case readOnly && !d.GetReadOnly():
-		return status.Errorf(codes.InvalidArgument, "machine %s: disk %s is read-only; attach it with read_only", id, d.GetDiskId())
-	}
-	for _, other := range m.all() {
-		if other.id == id {
-			continue
-		}
-		have := other.state()
-		if i, ok := have.disk(d.GetDiskId()); ok && !(have.Disks[i].ReadOnly && d.GetReadOnly()) {
-			return status.Errorf(codes.FailedPrecondition, "machine %s: disk %s is attached to machine %s; detach it there first", id, d.GetDiskId(), other.id)
 		}
 	}
 	return nil
@@ -323,9 +309,11 @@ func (m *Manager) AttachDisk(ctx context.Context, id string, d *hostv1.DiskAttac
 	if err != nil {
 		return nil, err
 	}
-	if err := m.attachable(id, d); err != nil {
+	release, err := m.claim(id, d)
+	if err != nil {
 		return nil, err
 	}
+	defer release()
 	vm, err := m.answer(a, a.ask(ctx, Attach{Disk: attachment(d)}, nil))
 	if err != nil {
 		return nil, err

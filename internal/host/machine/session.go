@@ -3,6 +3,7 @@ package machine
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"time"
@@ -42,7 +43,7 @@ func (a *actor) follow(s *session) {
 		}
 		exit, err := s.process.Wait()
 		if err != nil {
-			a.log.Error("cannot wait for the VMM", "pid", s.process.PID, "err", err)
+			slog.Error("cannot wait for the VMM", "machine", a.id, "pid", s.process.PID, "err", err)
 		}
 		a.post(ProcessGone{
 			Run: s.run, At: time.Now(), Exit: exit, Log: readLog(s.dir), OutOfMemory: a.host.Cgroups.OutOfMemory(a.cgroup()),
@@ -74,7 +75,7 @@ func (a *actor) console(s *session) string {
 		return ""
 	}
 	if err := os.WriteFile(a.host.records.consoleFile(a.id), []byte(text), 0o600); err != nil {
-		a.log.Warn("cannot keep the console", "err", err)
+		slog.Warn("cannot keep the console", "machine", a.id, "err", err)
 	}
 	return text
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"strings"
 	"time"
@@ -91,14 +92,14 @@ func (a *actor) adopt(run uint32) (Event, error) {
 	}
 	a.session = s
 	a.follow(s)
-	a.log.Info("adopted", "pid", process.PID)
+	slog.Info("adopted", "machine", a.id, "pid", process.PID)
 	return nil, nil
 }
 
 func (a *actor) giveUp(run uint32, process *vmm.Process, cause error) Event {
 	log := fmt.Sprintf("hostd cannot take control of it and ended it: %v", cause)
 	if err := process.Kill(); err != nil {
-		a.log.Error("cannot kill the VMM", "pid", process.PID, "err", err)
+		slog.Error("cannot kill the VMM", "machine", a.id, "pid", process.PID, "err", err)
 	}
 	ended, _ := process.Wait()
 	_ = process.Close()

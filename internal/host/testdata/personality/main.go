@@ -57,7 +57,7 @@ func answer(words []string) string {
 	case "segfault":
 		_ = syscall.Kill(os.Getpid(), syscall.SIGSEGV)
 	case "panic":
-		_ = os.WriteFile("/proc/sysrq-trigger", []byte("c"), 0)
+		panicKernel()
 	case "disks":
 		return strings.Join(disks(), " ")
 	case "write":
@@ -70,6 +70,21 @@ func answer(words []string) string {
 		return strings.TrimSpace(string(text))
 	}
 	return "echo " + strings.Join(words, " ")
+}
+
+// panicKernel makes the kernel panic for want of memory.
+func panicKernel() {
+	if err := os.WriteFile("/proc/sys/vm/panic_on_oom", []byte("2"), 0); err != nil {
+		fmt.Println(err)
+		return
+	}
+	for hog := [][]byte(nil); ; {
+		block := make([]byte, 1<<20)
+		for i := range block {
+			block[i] = 1
+		}
+		hog = append(hog, block)
+	}
 }
 
 // disks lists "<lun>:<sectors>:<read-only>".

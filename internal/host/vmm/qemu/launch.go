@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"sync"
 	"syscall"
 
 	"pacific/internal/host/vmm"
@@ -19,6 +20,9 @@ import (
 type QEMU struct {
 	// Binary is the path of qemu-system-x86_64.
 	Binary string
+
+	mu      sync.Mutex
+	version string
 }
 
 var _ vmm.VMM = (*QEMU)(nil)
@@ -123,6 +127,11 @@ var versionLine = regexp.MustCompile(`QEMU emulator version ([0-9.]+)`)
 
 // Version implements vmm.VMM.
 func (q *QEMU) Version(ctx context.Context) (string, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.version != "" {
+		return q.version, nil
+	}
 	out, err := exec.CommandContext(ctx, q.Binary, "--version").Output()
 	if err != nil {
 		return "", fmt.Errorf("ask %s for its version: %w; install the package qemu-system-x86", q.Binary, err)
@@ -131,5 +140,6 @@ func (q *QEMU) Version(ctx context.Context) (string, error) {
 	if match == nil {
 		return "", fmt.Errorf("%s does not tell its version but %q", q.Binary, out)
 	}
-	return "QEMU " + string(match[1]), nil
+	q.version = "QEMU " + string(match[1])
+	return q.version, nil
 }
