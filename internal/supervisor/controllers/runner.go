@@ -36,14 +36,14 @@ type Controller interface {
 type Runner struct {
 	// Controller is its name; Kubeconfig that of its identity.
 	Controller, Kubeconfig string
-	// New makes the controller. It registers its event handlers with the informers.
+	// New makes the controller. It registers its event handlers with the informers, which are not started yet.
 	New func(Kit) (Controller, error)
 }
 
 // Name of the component.
 func (r *Runner) Name() string { return r.Controller }
 
-// Run runs the controller until ctx is cancelled. It is ready when its caches are filled.
+// Run runs the controller until ctx is cancelled. It starts, and is ready, when its caches are filled.
 func (r *Runner) Run(ctx context.Context, ready func()) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -72,9 +72,11 @@ func (r *Runner) Run(ctx context.Context, ready func()) error {
 	kit.Informers.Start(ctx.Done())
 	defer kit.Informers.Shutdown()
 	defer cancel() // before the informers' shutdown waits for them
-	go func() {
-		kit.Informers.WaitForCacheSync(ctx.Done())
-		ready()
-	}()
+	for kind, synced := range kit.Informers.WaitForCacheSync(ctx.Done()) {
+		if !synced {
+			return fmt.Errorf("cache of %v: %w", kind, context.Cause(ctx))
+		}
+	}
+	ready()
 	return controller.Run(ctx)
 }
