@@ -146,4 +146,3 @@ func tokenProjections(pod *v1.Pod) map[TokenKey]*v1.ServiceAccountTokenProjectio
 
 // Empty makes contents of nothing, for pods that name nothing.
 func Empty() *Contents { return &Contents{} }
-

@@ -273,7 +273,7 @@ func (w *Worker) keepLog(ctx context.Context, link *agentlink.Link, container st
 	}
 	defer stream.Close()
 	defer context.AfterFunc(ctx, func() { stream.SetDeadline(time.Unix(1, 0)) })()
-	path := w.node.Keep.LogFile(w.uid, container, attempt)
+	path := w.node.Keep.LogFile(w.uid, container, attempt) + firstPart
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}

@@ -19,7 +19,7 @@ import (
 //
 //	<dir>/<uid>/state.json             Kept
 //	<dir>/<uid>/final.pb               the agent's last status, once the pod has ended
-//	<dir>/<uid>/logs/<container>/<n>   logs of an ended pod in the CRI format, <n> the restart count
+//	<dir>/<uid>/logs/<container>/<n>.1 logs of an ended pod in the CRI format, <n> the restart count
 type Keep struct{ dir string }
 
 // Kept is what is known only here.

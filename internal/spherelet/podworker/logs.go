@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	v1 "k8s.io/api/core/v1"
 
 	"pacific/internal/channel"
+	"pacific/internal/logfile"
 	"pacific/internal/spherelet/agentlink"
 )
 
@@ -23,19 +25,30 @@ func (w *Worker) Link() (*agentlink.Link, error) {
 	return w.link, nil
 }
 
-// Log opens the log of a container in the CRI format: from the agent, or as it was kept when the pod ended. kept says that
-// all of it comes, whatever the request selects.
-func (w *Worker) Log(ctx context.Context, request channel.LogRequest) (log io.ReadCloser, kept bool, err error) {
-	file, err := os.Open(w.node.Keep.LogFile(w.uid, request.Container, request.Attempt))
-	if err == nil {
-		return file, true, nil
+// Log opens the log of a container in the CRI format: as it was kept when the pod ended, or from the agent.
+func (w *Worker) Log(ctx context.Context, request channel.LogRequest) (io.ReadCloser, error) {
+	path := w.node.Keep.LogFile(w.uid, request.Container, request.Attempt)
+	if _, err := os.Stat(path + firstPart); err == nil {
+		return keptLog(ctx, path, request), nil
 	}
 	link, err := w.Link()
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
-	stream, err := link.Open(ctx, channel.Header{Kind: channel.KindLog, Log: &request})
-	return stream, false, err
+	return link.Open(ctx, channel.Header{Kind: channel.KindLog, Log: &request})
+}
+
+// firstPart makes a kept file a log of package logfile.
+const firstPart = ".1"
+
+func keptLog(ctx context.Context, path string, request channel.LogRequest) io.ReadCloser {
+	q := logfile.Query{TailLines: request.TailLines}
+	if request.SinceUnixNanos > 0 {
+		q.Since = time.Unix(0, request.SinceUnixNanos)
+	}
+	out, in := io.Pipe()
+	go func() { in.CloseWithError(logfile.Read(ctx, in, path, q)) }()
+	return out
 }
 
 // Attempt finds which instance of a container has the log that is asked for, with the kubelet's words where there is none.

@@ -1,0 +1,203 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	v1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/component-helpers/apimachinery/lease"
+	nodeutil "k8s.io/component-helpers/node/util"
+	"k8s.io/klog/v2"
+	"k8s.io/utils/clock"
+
+	hostv1 "pacific/api/host/v1"
+)
+
+var equal = equality.Semantic.DeepEqual
+
+const (
+	// observeEvery is how often the host is looked at, the kubelet's nodeStatusUpdateFrequency.
+	observeEvery = 10 * time.Second
+	// reportEvery is how often an unchanged status is written, the kubelet's nodeStatusReportFrequency.
+	reportEvery = 5 * time.Minute
+	// patience with a hostd that does not answer: a restart takes a second or two, and a node that is said to be not
+	// ready takes all its pods out of their Services at once.
+	patience = 20 * time.Second
+	// leaseSeconds is the kubelet's default; the lease is renewed four times in it.
+	leaseSeconds = 40
+)
+
+// Agent registers the node and keeps its status.
+type Agent struct {
+	machine Machine
+	kube    kubernetes.Interface
+	host    hostv1.HostClient
+	poke    chan struct{}
+
+	mu       sync.Mutex
+	last     *hostv1.GetHostResponse
+	lostAt   time.Time // since when hostd does not answer; zero while it does
+	lost     error
+	node     *v1.Node
+	reported time.Time
+}
+
+// NewAgent makes an agent.
+func NewAgent(machine Machine, kube kubernetes.Interface, host hostv1.HostClient) *Agent {
+	return &Agent{machine: machine, kube: kube, host: host, poke: make(chan struct{}, 1)}
+}
+
+// Poke asks for a look at the host now, as when hostd has gone or come back.
+func (a *Agent) Poke() {
+	select {
+	case a.poke <- struct{}{}:
+	default:
+	}
+}
+
+// Host is what hostd said last, nil if it has not yet.
+func (a *Agent) Host() *hostv1.GetHostResponse {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.last
+}
+
+// Allocatable is what pods of this node can have.
+func (a *Agent) Allocatable() v1.ResourceList { return Allocatable(a.machine, a.Host()) }
+
+// Healthy tells why the node cannot run pods; nil if it can.
+func (a *Agent) Healthy() error { return a.observation(time.Now()).Problem }
+
+// Run keeps status and heartbeat until ctx ends.
+func (a *Agent) Run(ctx context.Context) {
+	heartbeat := lease.NewController(clock.RealClock{}, a.kube, a.machine.Name, leaseSeconds, func() { a.Poke() },
+		leaseSeconds*time.Second/4, a.machine.Name, v1.NamespaceNodeLease, a.ownLease)
+	started := false
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-a.poke:
+		case <-timer.C:
+		}
+		a.look(ctx)
+		next := observeEvery
+		if err := a.report(ctx); err != nil {
+			klog.ErrorS(err, "Node status could not be written; trying again")
+			next = 2 * time.Second
+		} else if !started {
+			started = true
+			go heartbeat.Run(ctx)
+		}
+		if a.Healthy() != nil || a.unanswered() {
+			next = min(next, 2*time.Second)
+		}
+		timer.Reset(next)
+	}
+}
+
+// look asks hostd once.
+func (a *Agent) look(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	host, err := a.host.GetHost(ctx, &hostv1.GetHostRequest{})
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.lost = err
+	switch {
+	case err == nil:
+		a.last, a.lostAt = host, time.Time{}
+	case a.lostAt.IsZero():
+		a.lostAt = time.Now()
+	}
+}
+
+func (a *Agent) unanswered() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.lost != nil
+}
+
+func (a *Agent) observation(now time.Time) Observation {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	o := Observation{Host: a.last, MemoryAvailable: memoryAvailable()}
+	switch {
+	case a.last == nil && a.lost == nil:
+		o.Problem = fmt.Errorf("it has not been asked yet")
+	case a.lost != nil && (a.last == nil || now.Sub(a.lostAt) > patience):
+		o.Problem = a.lost
+	}
+	return o
+}
+
+// report writes the status where it differs or is old.
+func (a *Agent) report(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	node, err := a.ensure(ctx)
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	after := node.DeepCopy()
+	after.Status = Status(node.Status, a.machine, a.observation(now), now)
+	if !changed(node.Status, after.Status) && now.Sub(a.reported) < reportEvery {
+		return nil
+	}
+	updated, _, err := nodeutil.PatchNodeStatus(a.kube.CoreV1(), types.NodeName(node.Name), node, after)
+	if err != nil {
+		return fmt.Errorf("patch status of node %s: %w", node.Name, err)
+	}
+	a.reported, a.node = now, updated
+	return nil
+}
+
+// ensure returns the Node object, which it makes or corrects if needed.
+func (a *Agent) ensure(ctx context.Context) (*v1.Node, error) {
+	node, err := a.kube.CoreV1().Nodes().Get(ctx, a.machine.Name, metav1.GetOptions{ResourceVersion: "0"})
+	if apierrors.IsNotFound(err) {
+		return a.register(ctx)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("get node %s: %w", a.machine.Name, err)
+	}
+	want := node.DeepCopy()
+	for k, v := range Labels(a.machine) {
+		if have, ok := want.Labels[k]; !ok || have != v {
+			metav1.SetMetaDataLabel(&want.ObjectMeta, k, v)
+		}
+	}
+	if equal(node.Labels, want.Labels) {
+		return node, nil
+	}
+	updated, err := a.kube.CoreV1().Nodes().Update(ctx, want, metav1.UpdateOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("correct the labels of node %s: %w", node.Name, err)
+	}
+	return updated, nil
+}
+
+func (a *Agent) register(ctx context.Context) (*v1.Node, error) {
+	now := time.Now()
+	node := &v1.Node{ObjectMeta: metav1.ObjectMeta{Name: a.machine.Name, Labels: Labels(a.machine)}}
+	node.Status = Status(v1.NodeStatus{}, a.machine, a.observation(now), now)
+	created, err := a.kube.CoreV1().Nodes().Create(ctx, node, metav1.CreateOptions{})
+	if apierrors.IsAlreadyExists(err) {
+		return a.kube.CoreV1().Nodes().Get(ctx, a.machine.Name, metav1.GetOptions{})
+	}
+	if err != nil {
+		return nil, fmt.Errorf("register node %s: %w", a.machine.Name, err)
+	}
+	klog.InfoS("Node registered", "node", created.Name)
+	return created, nil
+}

@@ -1,0 +1,144 @@
+// Package node makes the host a Node of the cluster: registers it, keeps its status and its heartbeat.
+package node
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	v1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	hostv1 "pacific/api/host/v1"
+)
+
+// Machine is what does not change while the spherelet runs.
+type Machine struct {
+	Name    string
+	IPs     []string
+	Port    int32
+	MaxPods int64
+	System  v1.NodeSystemInfo
+}
+
+// Observation is what is looked at again and again.
+type Observation struct {
+	// Host as hostd describes it; the last known if hostd does not answer, nil if it never has.
+	Host *hostv1.GetHostResponse
+	// Problem keeps the node from running pods; nil if there is none.
+	Problem error
+	// MemoryAvailable of the host in bytes.
+	MemoryAvailable uint64
+}
+
+const (
+	// memoryLow is the kubelet's default eviction threshold: below it the host itself is in danger.
+	memoryLow = 100 << 20
+	// storageLow is the share of the datastore that must be free, as percentage: ephemeral disks are sparse and grow.
+	storageLow = 5
+)
+
+// Labels that the node always has.
+func Labels(m Machine) map[string]string {
+	return map[string]string{
+		v1.LabelHostname:                m.Name,
+		v1.LabelOSStable:                m.System.OperatingSystem,
+		v1.LabelArchStable:              m.System.Architecture,
+		"node-role.kubernetes.io/agent": "",
+	}
+}
+
+// Allocatable is what pods can have: all that hostd gives to machines.
+func Allocatable(m Machine, host *hostv1.GetHostResponse) v1.ResourceList {
+	list := v1.ResourceList{v1.ResourcePods: *resource.NewQuantity(m.MaxPods, resource.DecimalSI)}
+	list[v1.ResourceCPU] = *resource.NewQuantity(int64(host.GetCpus()), resource.DecimalSI)
+	list[v1.ResourceMemory] = *resource.NewQuantity(int64(host.GetMemoryBytes()), resource.BinarySI)
+	list[v1.ResourceEphemeralStorage] = *resource.NewQuantity(int64(host.GetStorageBytes()), resource.BinarySI)
+	return list
+}
+
+// Status computes the node's status. Conditions of other writers stay.
+func Status(old v1.NodeStatus, m Machine, o Observation, now time.Time) v1.NodeStatus {
+	out := *old.DeepCopy()
+	out.Capacity = Allocatable(m, o.Host)
+	out.Allocatable = Allocatable(m, o.Host)
+	out.Addresses = nil
+	for _, ip := range m.IPs {
+		out.Addresses = append(out.Addresses, v1.NodeAddress{Type: v1.NodeInternalIP, Address: ip})
+	}
+	out.Addresses = append(out.Addresses, v1.NodeAddress{Type: v1.NodeHostName, Address: m.Name})
+	out.DaemonEndpoints.KubeletEndpoint.Port = m.Port
+	out.NodeInfo = m.System
+	out.NodeInfo.ContainerRuntimeVersion = "crx://" + orUnknown(o.Host.GetVersion())
+	for _, c := range conditions(o) {
+		setCondition(&out, c, now)
+	}
+	if !slices.ContainsFunc(out.Conditions, func(c v1.NodeCondition) bool { return c.Type == v1.NodeNetworkUnavailable }) {
+		// The dataplane on this host programs each pod's port by itself, and each pod waits for its own.
+		setCondition(&out, v1.NodeCondition{Type: v1.NodeNetworkUnavailable, Status: v1.ConditionFalse, Reason: "RoutedPorts",
+			Message: "every pod's port is programmed on its own"}, now)
+	}
+	return out
+}
+
+func orUnknown(s string) string {
+	if s == "" {
+		return "unknown"
+	}
+	return s
+}
+
+func conditions(o Observation) []v1.NodeCondition {
+	list := []v1.NodeCondition{
+		pressure(v1.NodeMemoryPressure, o.MemoryAvailable > 0 && o.MemoryAvailable < memoryLow, "Memory",
+			fmt.Sprintf("%d MiB are available on the host", o.MemoryAvailable>>20)),
+		pressure(v1.NodeDiskPressure, storageIsLow(o.Host), "Disk",
+			fmt.Sprintf("%d of %d MiB are free in the datastore", o.Host.GetStorageFreeBytes()>>20, o.Host.GetStorageBytes()>>20)),
+		pressure(v1.NodePIDPressure, false, "PID", ""),
+	}
+	ready := v1.NodeCondition{Type: v1.NodeReady, Status: v1.ConditionTrue, Reason: "SphereletReady", Message: "spherelet is posting ready status"}
+	if o.Problem != nil {
+		ready.Status, ready.Reason = v1.ConditionFalse, "HypervisorNotReachable"
+		ready.Message = fmt.Sprintf("hostd does not answer: %v; see hostd's log on this host", o.Problem)
+	}
+	return append(list, ready)
+}
+
+func storageIsLow(h *hostv1.GetHostResponse) bool {
+	return h.GetStorageBytes() > 0 && h.GetStorageFreeBytes()*100 < h.GetStorageBytes()*storageLow
+}
+
+func pressure(t v1.NodeConditionType, is bool, what, detail string) v1.NodeCondition {
+	if is {
+		return v1.NodeCondition{Type: t, Status: v1.ConditionTrue, Reason: "SphereletHas" + what + "Pressure", Message: detail}
+	}
+	return v1.NodeCondition{Type: t, Status: v1.ConditionFalse, Reason: "SphereletHasNo" + what + "Pressure",
+		Message: "spherelet has no " + string(t)}
+}
+
+func setCondition(s *v1.NodeStatus, c v1.NodeCondition, now time.Time) {
+	c.LastHeartbeatTime, c.LastTransitionTime = metav1.NewTime(now), metav1.NewTime(now)
+	for i := range s.Conditions {
+		if s.Conditions[i].Type == c.Type {
+			if s.Conditions[i].Status == c.Status {
+				c.LastTransitionTime = s.Conditions[i].LastTransitionTime
+			}
+			s.Conditions[i] = c
+			return
+		}
+	}
+	s.Conditions = append(s.Conditions, c)
+}
+
+// changed tells whether two statuses differ, the times of heartbeats left aside.
+func changed(before, after v1.NodeStatus) bool {
+	plain := func(s v1.NodeStatus) v1.NodeStatus {
+		s = *s.DeepCopy()
+		for i := range s.Conditions {
+			s.Conditions[i].LastHeartbeatTime = metav1.Time{}
+		}
+		return s
+	}
+	return !equal(plain(before), plain(after))
+}

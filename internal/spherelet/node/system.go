@@ -1,0 +1,82 @@
+package node
+
+import (
+	"bufio"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+	v1 "k8s.io/api/core/v1"
+	"k8s.io/component-base/version"
+)
+
+// System describes the host this process runs on.
+func System() v1.NodeSystemInfo {
+	return v1.NodeSystemInfo{
+		MachineID:       readLine("/etc/machine-id"),
+		SystemUUID:      systemUUID(),
+		BootID:          readLine("/proc/sys/kernel/random/boot_id"),
+		KernelVersion:   kernel(),
+		OSImage:         osImage(),
+		KubeletVersion:  version.Get().GitVersion,
+		OperatingSystem: runtime.GOOS,
+		Architecture:    runtime.GOARCH,
+	}
+}
+
+func readLine(path string) string {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(data))
+}
+
+// systemUUID is that of the firmware; where it has none, as in containers, the machine id stands in.
+func systemUUID() string {
+	if id := readLine("/sys/class/dmi/id/product_uuid"); id != "" {
+		return id
+	}
+	return readLine("/etc/machine-id")
+}
+
+func kernel() string {
+	var u unix.Utsname
+	if unix.Uname(&u) != nil {
+		return "unknown"
+	}
+	return unix.ByteSliceToString(u.Release[:])
+}
+
+func osImage() string {
+	file, err := os.Open("/etc/os-release")
+	if err != nil {
+		return "Linux"
+	}
+	defer file.Close()
+	for lines := bufio.NewScanner(file); lines.Scan(); {
+		if value, ok := strings.CutPrefix(lines.Text(), "PRETTY_NAME="); ok {
+			return strings.Trim(value, `"`)
+		}
+	}
+	return "Linux"
+}
+
+// memoryAvailable reads MemAvailable of /proc/meminfo in bytes; 0 if it cannot be read.
+func memoryAvailable() uint64 {
+	file, err := os.Open("/proc/meminfo")
+	if err != nil {
+		return 0
+	}
+	defer file.Close()
+	for lines := bufio.NewScanner(file); lines.Scan(); {
+		fields := strings.Fields(lines.Text())
+		if len(fields) >= 2 && fields[0] == "MemAvailable:" {
+			kib, _ := strconv.ParseUint(fields[1], 10, 64)
+			return kib << 10
+		}
+	}
+	return 0
+}

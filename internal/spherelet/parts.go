@@ -1,0 +1,185 @@
+package spherelet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	v1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/tools/record"
+	"k8s.io/klog/v2"
+
+	hostv1 "pacific/api/host/v1"
+	"pacific/internal/pki"
+	"pacific/internal/spherelet/agentlink"
+	"pacific/internal/spherelet/hypervisor"
+	"pacific/internal/spherelet/node"
+	"pacific/internal/spherelet/podspec"
+	"pacific/internal/spherelet/podstarts"
+	"pacific/internal/spherelet/podworker"
+	"pacific/internal/spherelet/references"
+	"pacific/internal/spherelet/server"
+)
+
+// parts of the daemon, in the order in which they start: node agent and view of hostd, informers, workers, endpoint.
+type parts struct {
+	options *Options
+	kube    kubernetes.Interface
+	host    *hypervisor.Client
+	events  record.EventRecorder
+	metrics *prometheus.Registry
+	dial    agentlink.Dialer // nil for real machines
+
+	agent   *node.Agent
+	view    *hypervisor.View
+	workers *podworker.Manager
+	pods    cache.SharedIndexInformer
+}
+
+func (p *parts) run(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	machine, err := p.options.machine()
+	if err != nil {
+		return err
+	}
+	keep, err := podworker.NewKeep(filepath.Join(p.options.StateDir, "pods"))
+	if err != nil {
+		return err
+	}
+	tlsConfig, err := pki.ServerConfig(p.options.TLSCert, p.options.TLSKey, p.options.ClientCA)
+	if err != nil {
+		return err
+	}
+	starts := podstarts.NewRecorder(p.metrics)
+	p.agent = node.NewAgent(machine, p.kube, p.host.Host)
+	p.view = hypervisor.NewView(p.host.Machines, func(id string, m *hostv1.VirtualMachine) { p.workers.SetMachine(id, m) })
+	p.workers = podworker.NewManager(ctx, p.shared(ctx, keep, starts))
+
+	go p.agent.Run(ctx)
+	go p.view.Run(ctx)
+	p.startPods(ctx)
+
+	endpoint := &server.Server{Pods: p.workers, NodeName: p.options.NodeName, Starts: starts, Metrics: p.metrics, Healthy: p.agent.Healthy}
+	go func() {
+		if err := endpoint.Serve(ctx, p.options.Listen, tlsConfig); err != nil {
+			cancel(err)
+		}
+	}()
+	if err := p.startWorkers(ctx); err != nil {
+		return errors.Join(context.Cause(ctx), err)
+	}
+	<-ctx.Done()
+	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
+		return cause
+	}
+	return nil
+}
+
+// shared is what all workers need.
+func (p *parts) shared(ctx context.Context, keep *podworker.Keep, starts *podstarts.Recorder) *podworker.Node {
+	store := references.NewStore(p.kube, func(uid types.UID) { p.workers.ContentsChanged(uid) })
+	dial := p.dial
+	if dial == nil {
+		dial = agentlink.DialChannel
+	}
+	return &podworker.Node{
+		Name:        p.options.NodeName,
+		Kube:        p.kube,
+		Host:        p.host,
+		Machine:     func(id string) *hostv1.VirtualMachine { return p.view.Get(id) },
+		Dial:        dial,
+		Contents:    &podspec.Collector{Objects: store, Tokens: references.NewTokens(p.kube), Services: p.services(ctx)},
+		References:  store,
+		Environment: p.options.environment(),
+		HostCPUs:    func() uint32 { return p.agent.Host().GetCpus() },
+		Allocatable: p.agent.Allocatable,
+		Events:      p.events,
+		Starts:      starts,
+		Keep:        keep,
+	}
+}
+
+// services follows the Services of all namespaces, for the environment of containers.
+func (p *parts) services(ctx context.Context) podspec.Services {
+	factory := informers.NewSharedInformerFactory(p.kube, 0)
+	lister, synced := factory.Core().V1().Services().Lister(), factory.Core().V1().Services().Informer().HasSynced
+	factory.Start(ctx.Done())
+	return func(ctx context.Context) ([]*v1.Service, error) {
+		if !cache.WaitForCacheSync(ctx.Done(), synced) {
+			return nil, fmt.Errorf("services have not been read: %w", ctx.Err())
+		}
+		return lister.List(labels.Everything())
+	}
+}
+
+// startPods follows the pods of this node.
+func (p *parts) startPods(ctx context.Context) {
+	factory := informers.NewSharedInformerFactoryWithOptions(p.kube, 0, informers.WithTweakListOptions(func(o *metav1.ListOptions) {
+		o.FieldSelector = fields.OneTermEqualSelector("spec.nodeName", p.options.NodeName).String()
+	}))
+	p.pods = factory.Core().V1().Pods().Informer()
+	p.pods.AddEventHandler(cache.ResourceEventHandlerFuncs{
+		AddFunc: func(o any) { p.workers.SetPod(o.(*v1.Pod)) },
+		UpdateFunc: func(before, after any) {
+			// A pod that was deleted and made again under its name while nobody watched comes as an update.
+			if old := before.(*v1.Pod); old.UID != after.(*v1.Pod).UID {
+				p.workers.PodGone(old.UID)
+			}
+			p.workers.SetPod(after.(*v1.Pod))
+		},
+		DeleteFunc: func(o any) {
+			if unknown, ok := o.(cache.DeletedFinalStateUnknown); ok {
+				o = unknown.Obj
+			}
+			if pod, ok := o.(*v1.Pod); ok {
+				p.workers.PodGone(pod.UID)
+			}
+		},
+	})
+	factory.Start(ctx.Done())
+}
+
+// startWorkers waits until both sides are completely known; only then can be said which machines have no pod.
+func (p *parts) startWorkers(ctx context.Context) error {
+	if err := waitLoudly(ctx, "hostd's machines", p.view.Synced()); err != nil {
+		return err
+	}
+	if err := waitLoudly(ctx, "the API server's pods", p.pods.HasSyncedChecker().Done()); err != nil {
+		return err
+	}
+	var pods []*v1.Pod
+	for _, o := range p.pods.GetStore().List() {
+		pods = append(pods, o.(*v1.Pod))
+	}
+	p.workers.Start(pods, p.view.List())
+	// What came between the list and the start.
+	for _, o := range p.pods.GetStore().List() {
+		p.workers.SetPod(o.(*v1.Pod))
+	}
+	klog.InfoS("Pod workers started", "pods", len(pods))
+	return nil
+}
+
+func waitLoudly(ctx context.Context, what string, done <-chan struct{}) error {
+	for {
+		select {
+		case <-done:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(syncPatience):
+			klog.InfoS("Still waiting", "for", what)
+		}
+	}
+}

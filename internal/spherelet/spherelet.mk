@@ -1,0 +1,2 @@
+bin/spherelet: FORCE
+	go build -ldflags '$(KUBERNETES_STAMP)' -o $@ ./cmd/spherelet
