@@ -101,6 +101,9 @@ func (r *reconciler) reconcile(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := errors.Join(kernel.LoosenFilter(r.underlay), kernel.LoosenFilter(plan.OverlayInterface)); err != nil {
+		return err
+	}
 	prefixes, ports, want := r.desired(links.Ports())
 	r.watcher.OwnLinks.Store(ownLinks(links, ports))
 	if err := r.prepare(links, ports); err != nil {

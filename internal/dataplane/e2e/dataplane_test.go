@@ -361,9 +361,9 @@ func (l *lab) killUnderLoad(t *testing.T, client, server *guest) {
 	defer end()
 	stream := l.echo(t, client, server, stop)
 	before := l.kernelState(client.host)
-	for _, h := range []*host{client.host, server.host, l.host("cp")} {
-		h.kill9()
-	}
+	client.host.kill9()
+	server.host.kill9()
+	l.host("cp").terminate()
 	if after := l.kernelState(client.host); after != before {
 		t.Errorf("killing the daemon changed the kernel's state:\n%s\nwas\n%s", after, before)
 	}

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -91,6 +92,7 @@ func (l *lab) addHost(h *host) {
 	l.in(h.name, fmt.Sprintf("ip addr add %s/24 dev eth0", h.address))
 	l.in(h.name, "ip link set eth0 up")
 	l.in(h.name, "ip route add default via "+gateway)
+	l.in(h.name, "sysctl -qw net.ipv4.conf.all.rp_filter=1") // as on a hardened host
 	l.hosts = append(l.hosts, h)
 }
 
@@ -227,6 +229,15 @@ func (h *host) kill9() {
 	h.lab.t.Helper()
 	check(h.lab.t, h.dataplane.Process.Kill())
 	h.dataplane.Wait()
+}
+
+// terminate ends the dataplane as an operator does.
+func (h *host) terminate() {
+	h.lab.t.Helper()
+	check(h.lab.t, h.dataplane.Process.Signal(syscall.SIGTERM))
+	if err := h.dataplane.Wait(); err != nil {
+		h.lab.t.Errorf("the dataplane of %s does not end with 0 on SIGTERM: %v", h.name, err)
+	}
 }
 
 func (l *lab) dial(name, address string) (conn net.Conn, err error) {

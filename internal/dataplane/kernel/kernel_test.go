@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"runtime"
 	"testing"
 
@@ -146,6 +147,19 @@ func TestEnsureOverlay(t *testing.T) {
 	if _, err := EnsureOverlay(overlayLinks(t), "eth9", self.Address); err == nil {
 		t.Error("no error for an interface that does not exist")
 	}
+}
+
+func TestLoosenFilter(t *testing.T) {
+	inNamespace(t)
+	for _, tc := range []struct{ all, own, want string }{{"0", "0", "0"}, {"1", "0", "2"}, {"0", "1", "2"}, {"2", "0", "0"}} {
+		check(t, setSysctl("ipv4/conf/all/rp_filter", tc.all))
+		check(t, setSysctl("ipv4/conf/eth0/rp_filter", tc.own))
+		check(t, LoosenFilter("eth0"))
+		if got, _ := os.ReadFile(filepath.Join(sysctlRoot, "ipv4/conf/eth0/rp_filter")); string(got) != tc.want+"\n" {
+			t.Errorf("all %s, own %s: became %q, want %s", tc.all, tc.own, got, tc.want)
+		}
+	}
+	check(t, LoosenFilter("eth9"))
 }
 
 func TestPortsAreFinishedTaps(t *testing.T) {

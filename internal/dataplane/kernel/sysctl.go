@@ -44,6 +44,24 @@ func PreparePort(links Links, name string, ipv6 bool) error {
 	return ifPresent(name, netlink.LinkSetUp(link))
 }
 
+// LoosenFilter turns a strict reverse path filter of the interface into a loose one. The request of one host to a NodePort of
+// another goes by the underlay, but its answer comes from a pod, and what pods send to hosts goes by the overlay: a strict
+// filter would drop one at the one host, the other at the other.
+func LoosenFilter(name string) error {
+	strict := false
+	for _, conf := range []string{"all", name} { // the higher of the two values counts
+		value, err := os.ReadFile(filepath.Join(sysctlRoot, "ipv4/conf", conf, "rp_filter"))
+		if err != nil {
+			return ifPresent(name, err)
+		}
+		strict = strict || string(value) == "1\n"
+	}
+	if !strict {
+		return nil
+	}
+	return ifPresent(name, setSysctl("ipv4/conf/"+name+"/rp_filter", "2"))
+}
+
 // ifPresent drops errors about an interface that has gone meanwhile.
 func ifPresent(name string, err error) error {
 	if err == nil {
