@@ -19,11 +19,14 @@ type klogHook struct{}
 func (klogHook) Levels() []logrus.Level { return logrus.AllLevels }
 
 func (klogHook) Fire(e *logrus.Entry) error {
+	// A client that asks for what is not there, or has yet to log in, is no error of the registry.
+	if code, ok := e.Data["http.response.status"].(int); ok && code < 500 || e.Level == logrus.WarnLevel {
+		klog.V(4).Info(e.Message, fieldsOf(e))
+		return nil
+	}
 	switch e.Level {
 	case logrus.PanicLevel, logrus.FatalLevel, logrus.ErrorLevel:
 		klog.Error(e.Message, fieldsOf(e))
-	case logrus.WarnLevel:
-		klog.Warning(e.Message, fieldsOf(e))
 	default:
 		klog.V(4).Info(e.Message, fieldsOf(e))
 	}
