@@ -119,6 +119,17 @@ func (m *machine) expectReady() {
 	m.t.Logf("kernel %s, PID 1 at %d ms", msg.Ready.Kernel, msg.Ready.UptimeMillis)
 }
 
+// expectOnConsole waits until the personality has got as far as to print the text.
+func (m *machine) expectOnConsole(text string) {
+	m.t.Helper()
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		if console, err := os.ReadFile(m.ConsoleFile()); err == nil && strings.Contains(string(console), text) {
+			return
+		}
+	}
+	m.t.Fatalf("the console never showed %q", text)
+}
+
 func (m *machine) expectPong(nonce uint64) {
 	m.t.Helper()
 	if msg := m.receive(); msg.Pong == nil || msg.Pong.Nonce != nonce {
@@ -168,6 +179,7 @@ func TestPowerOff(t *testing.T) {
 	m := start(t, "wait")
 	m.connect()
 	m.expectReady()
+	m.expectOnConsole("waiting")
 	m.send(`{"powerOff":{"graceMillis":30000}}`)
 	m.expectExited(3, 0, "terminated")
 }
@@ -176,6 +188,7 @@ func TestPowerOffStubborn(t *testing.T) {
 	m := start(t, "stubborn")
 	m.connect()
 	m.expectReady()
+	m.expectOnConsole("waiting")
 	m.send(`{"powerOff":{"graceMillis":500}}`)
 	m.expectExited(137, 9, "")
 }
@@ -236,6 +249,7 @@ func TestIdentity(t *testing.T) {
 	m := start(t, "wait")
 	m.connect()
 	m.expectReady()
+	m.expectOnConsole("waiting")
 	id, err := json.Marshal(crx.Message{Identity: &crx.Identity{
 		Entropy: make([]byte, 64), UnixNanos: time.Now().UnixNano(), Hostname: "clone-7", MachineID: strings.Repeat("7", 32),
 	}})
@@ -244,6 +258,7 @@ func TestIdentity(t *testing.T) {
 	}
 	m.send(string(id))
 	m.expectReady()
+	m.expectOnConsole("waiting")
 	m.send(`{"powerOff":{"graceMillis":30000}}`)
 	m.expectExited(3, 0, "")
 }

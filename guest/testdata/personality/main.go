@@ -40,7 +40,8 @@ func main() {
 		signal.Ignore(syscall.SIGTERM)
 		// Someone has to be left behind, too.
 		finish(exec.Command("/sbin/personality", "sleep").Start(), -1)
-		select {}
+		fmt.Println("waiting")
+		time.Sleep(time.Hour)
 	case "panic":
 		panic("no pod can live here")
 	}
