@@ -1,6 +1,7 @@
 package mount
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -17,7 +18,7 @@ func SubPath(volume, subPath, target string) error {
 		return err
 	}
 	handle, err := pathrs.OpenInRoot(root, subPath)
-	if os.IsNotExist(err) {
+	if errors.Is(err, os.ErrNotExist) {
 		handle, err = makeSubPath(root, subPath)
 	}
 	if err != nil {

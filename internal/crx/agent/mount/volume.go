@@ -61,6 +61,9 @@ func relink(target, path string) error {
 	if present, err := os.Readlink(path); err == nil && present == target {
 		return nil
 	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
 	return os.Symlink(target, path)
 }
 
