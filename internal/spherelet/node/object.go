@@ -39,13 +39,12 @@ const (
 	storageLow = 5
 )
 
-// Labels that the node always has.
+// Labels that the node gives itself. Its role is not among them: the API server lets no node choose its own.
 func Labels(m Machine) map[string]string {
 	return map[string]string{
 		v1.LabelHostname:                m.Name,
 		v1.LabelOSStable:                m.System.OperatingSystem,
 		v1.LabelArchStable:              m.System.Architecture,
-		"node-role.kubernetes.io/agent": "",
 	}
 }
 
