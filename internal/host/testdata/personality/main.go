@@ -54,8 +54,8 @@ func answer(words []string) string {
 	case "exit":
 		code, _ := strconv.Atoi(words[1])
 		os.Exit(code)
-	case "segfault":
-		_ = syscall.Kill(os.Getpid(), syscall.SIGSEGV)
+	case "kill":
+		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 	case "panic":
 		panicKernel()
 	case "disks":
