@@ -31,7 +31,7 @@ type Config struct {
 	Htpasswd string
 }
 
-// New returns the handler of a registry. It may be called once in a process: the library's health checks are global.
+// New returns the handler of a registry.
 func New(ctx context.Context, c Config) (http.Handler, error) {
 	if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
 		return nil, fmt.Errorf("registry: %w", err)

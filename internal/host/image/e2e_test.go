@@ -309,15 +309,16 @@ func (w *world) failures(t *testing.T) {
 	other := w.push("other-platform")
 	corrupt := hub + "/corrupt:1"
 	w.must(imagebuild.PushCorrupt(t.Context(), corrupt, w.path("hub"), w.path("ca.crt"), anna))
+	w.must(os.MkdirAll(w.path("registries", "127.0.0.1:5001"), 0o755))
 	for _, test := range []struct {
 		name, ref, password string
 		code                codes.Code
 		words               string
 	}{
 		{"unknown tag", hub + "/busybox:none", "secret", codes.NotFound, "MANIFEST_UNKNOWN"},
-		{"unknown repository", hub + "/none:1", "secret", codes.NotFound, "NAME_UNKNOWN"},
+		{"unknown repository", hub + "/none:1", "secret", codes.NotFound, "MANIFEST_UNKNOWN"},
 		{"wrong credentials", hub + "/busybox:1", "wrong", codes.Unauthenticated, "UNAUTHORIZED: authentication required"},
-		{"registry down", "127.0.0.1:5001/busybox:1", "secret", codes.Unavailable, "127.0.0.1:5001"},
+		{"registry down", "127.0.0.1:5001/busybox:1", "secret", codes.Unavailable, "connect: connection refused"},
 		{"corrupted layer", corrupt, "secret", codes.DataLoss, "the registry's answer has digest"},
 		{"other platform", other, "secret", codes.NotFound, "linux/arm64, but this host runs linux/amd64"},
 	} {
