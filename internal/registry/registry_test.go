@@ -117,7 +117,7 @@ func TestPasswords(t *testing.T) {
 	for password, ok := range map[string]bool{"secret": true, "wrong": false} {
 		auth := authn.FromConfig(authn.AuthConfig{Username: "anna", Password: password})
 		err := remote.Write(tag(t, address), image(t), options(t, ca, auth)...)
-		if (err == nil) != ok || !ok && !strings.Contains(err.Error(), "UNAUTHORIZED") {
+		if (err == nil) != ok || !ok && !strings.Contains(err.Error(), "401 Unauthorized") {
 			t.Errorf("password %s: %v", password, err)
 		}
 	}

@@ -13,7 +13,7 @@ import (
 	"pacific/internal/crx/scsi"
 )
 
-// Filesystem of an image disk. See docs/adr on why.
+// Filesystem of an image disk; docs/adr/0006-image-disks-are-ext4.md says why.
 const Filesystem = "ext4"
 
 // mountPoint in the initial root file system.

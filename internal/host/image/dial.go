@@ -79,8 +79,12 @@ func (p policy) dial(ctx context.Context, address string) (net.Conn, error) {
 		},
 	}
 	conn, err := dialer.DialContext(ctx, "tcp", address)
-	if err != nil && refused != nil {
+	var op *net.OpError
+	switch {
+	case refused != nil && err != nil:
 		return nil, refused
+	case errors.As(err, &op):
+		return nil, op.Err // the fetcher says itself what it dialled
 	}
 	return conn, err
 }
