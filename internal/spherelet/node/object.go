@@ -42,9 +42,9 @@ const (
 // Labels that the node gives itself. Its role is not among them: the API server lets no node choose its own.
 func Labels(m Machine) map[string]string {
 	return map[string]string{
-		v1.LabelHostname:                m.Name,
-		v1.LabelOSStable:                m.System.OperatingSystem,
-		v1.LabelArchStable:              m.System.Architecture,
+		v1.LabelHostname:   m.Name,
+		v1.LabelOSStable:   m.System.OperatingSystem,
+		v1.LabelArchStable: m.System.Architecture,
 	}
 }
 

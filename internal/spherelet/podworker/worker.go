@@ -208,7 +208,8 @@ func (w *Worker) setMachine(m *hostv1.VirtualMachine) {
 	if m.GuestReadyAt != nil {
 		w.node.Starts.Reached(w.uid, podstarts.MachineUp, m.GuestReadyAt.AsTime())
 	}
-	if m.Phase == hostv1.VirtualMachine_STOPPED && (old == nil || old.Phase != m.Phase) {
+	destroying := w.state.pending[DestroyMachine]
+	if m.Phase == hostv1.VirtualMachine_STOPPED && (old == nil || old.Phase != m.Phase) && !destroying {
 		w.died = true
 		w.complainOfExit(m)
 		if w.linkEnd != nil {
