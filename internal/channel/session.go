@@ -91,7 +91,8 @@ func (s *Session) Accept() (Header, net.Conn, error) {
 	}
 }
 
-// RPC opens a stream for ttrpc.
+// RPC opens a stream for ttrpc. One ttrpc stream that is not read any more stops all calls of the same client, so a watch gets
+// a client of its own, which is closed to end it.
 func (s *Session) RPC(ctx context.Context) (*ttrpc.Client, error) {
 	conn, err := s.Open(ctx, Header{Kind: KindRPC})
 	if err != nil {

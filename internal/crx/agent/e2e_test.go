@@ -3,9 +3,8 @@
 package agent_test
 
 import (
-	"bytes"
+	"bufio"
 	"context"
-	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -53,7 +52,12 @@ func (v *vm) await(what string, fits func(*agentv1.PodStatus) bool) *agentv1.Pod
 	v.t.Helper()
 	ctx, cancel := context.WithTimeout(v.t.Context(), time.Minute)
 	defer cancel()
-	w, err := v.agent.Watch(ctx, &agentv1.WatchRequest{})
+	client, err := v.session.RPC(ctx)
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	defer client.Close()
+	w, err := agentv1.NewAgentClient(client).Watch(ctx, &agentv1.WatchRequest{})
 	if err != nil {
 		v.t.Fatal(err)
 	}
@@ -150,19 +154,39 @@ func (v *vm) log(r channel.LogRequest) string {
 		v.t.Fatal(err)
 	}
 	defer conn.Close()
-	b, err := io.ReadAll(conn)
+	var text string
+	for lines := bufio.NewScanner(conn); lines.Scan(); {
+		text += v.line(lines.Bytes())
+	}
+	return text
+}
+
+func (v *vm) line(line []byte) string {
+	v.t.Helper()
+	e, err := logfile.Parse(line)
+	if err != nil {
+		v.t.Fatalf("log line %q: %v", line, err)
+	}
+	return e.Stream + ":" + string(e.Text)
+}
+
+// awaitLog follows a log until it is as wanted.
+func (v *vm) awaitLog(container string, attempt uint32, want string) {
+	v.t.Helper()
+	conn, err := v.session.Open(v.t.Context(), channel.Header{Kind: channel.KindLog, Log: &channel.LogRequest{
+		Container: container, Attempt: attempt, Follow: true, TailLines: -1}})
 	if err != nil {
 		v.t.Fatal(err)
 	}
-	var text strings.Builder
-	for line := range bytes.Lines(b) {
-		e, err := logfile.Parse(line)
-		if err != nil {
-			v.t.Fatalf("log line %q: %v", line, err)
-		}
-		fmt.Fprintf(&text, "%s:%s", e.Stream, e.Text)
+	defer conn.Close()
+	conn.SetReadDeadline(time.Now().Add(20 * time.Second))
+	var got string
+	for lines := bufio.NewScanner(conn); got != want && lines.Scan(); {
+		got += v.line(lines.Bytes())
 	}
-	return text.String()
+	if got != want {
+		v.t.Errorf("log of %s, attempt %d: %q, want %q", container, attempt, got, want)
+	}
 }
 
 func TestPod(t *testing.T) {
@@ -403,7 +427,7 @@ func hasEvent(s *agentv1.PodStatus, want string) bool {
 func execProbe(script string) *agentv1.Probe {
 	return &agentv1.Probe{
 		Handler:       &agentv1.Handler{Action: &agentv1.Handler_Exec_{Exec: &agentv1.Handler_Exec{Command: []string{"sh", "-c", script}}}},
-		PeriodSeconds: 1, FailureThreshold: 2,
+		PeriodSeconds: 1, FailureThreshold: 2, TimeoutSeconds: 20,
 	}
 }
 
@@ -443,6 +467,7 @@ func TestVMDies(t *testing.T) {
 	first := boot(t, img, eph)
 	first.startPod(pod)
 	first.await("readiness", allReady)
+	first.awaitLog("counter", 0, "stdout:run\n")
 	first.want("counter", "sync; cat /kept/runs", "run\n")
 	first.kill()
 
@@ -454,9 +479,7 @@ func TestVMDies(t *testing.T) {
 	if l := c.GetLastTermination(); c.GetRestartCount() != 1 || l.GetExitCode() != 137 || l.GetReason() != "VMTerminated" || l.GetStartedAt() == nil {
 		t.Errorf("%v", c)
 	}
-	if got := second.log(channel.LogRequest{Container: "counter", Attempt: 1, TailLines: -1}); got != "stdout:run\nstdout:run\n" {
-		t.Errorf("%q", got)
-	}
+	second.awaitLog("counter", 1, "stdout:run\nstdout:run\n")
 	if got := second.log(channel.LogRequest{Container: "counter", Attempt: 0, TailLines: -1}); got != "stdout:run\n" {
 		t.Errorf("%q", got)
 	}

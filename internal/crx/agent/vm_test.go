@@ -80,7 +80,7 @@ func (v *vm) start(disks []string) {
 		"-M", "microvm,rtc=on,acpi=" + acpi, "-accel", "tcg,thread=multi,tb-size=256", "-cpu", "max", "-m", "256", "-smp", "2",
 		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
 		"-kernel", filepath.Join(kernelDir(), "vmlinux"), "-initrd", v.initramfs(),
-		"-append", "console=ttyS0 reboot=t panic=-1 quiet tsc_early_khz=" + tscKHz(t) + " " + crx.ParamPersonality + "=agent",
+		"-append", "console=ttyS0 reboot=t panic=-1 quiet tsc=reliable tsc_early_khz=" + tscKHz(t) + " " + crx.ParamPersonality + "=agent",
 		"-serial", "file:" + v.path("console"),
 		"-device", "virtio-serial-device", "-device", "virtio-scsi-device,id=scsi", "-device", "virtio-rng-device",
 		"-chardev", "socket,id=init,server=on,wait=off,path=" + v.path("init.sock"),
