@@ -64,7 +64,7 @@ func (w *Worker) do(ctx context.Context, a Action) {
 		w.forget()
 		return
 	}
-	if done.Err != nil && ctx.Err() == nil {
+	if done.Err != nil && ctx.Err() == nil && a.Kind != Resolve { // its problems are told as events
 		klog.ErrorS(done.Err, "Action failed; it will be tried again", "pod", w.name(), "action", a.Kind)
 	}
 	w.post(Event{Done: &done}, change)

@@ -17,6 +17,8 @@ type State struct {
 	Admission Admission
 	// Resolved: the pod's configuration has no problems (ConfigMaps, Secrets and tokens are there).
 	Resolved bool
+	// Outdated: something has changed since the Resolve that is under way began.
+	Outdated bool
 	// Attached: hostd has attached the images' disks to the machine.
 	Attached bool
 	// HandedOver: the pod was given to an agent at some time, of this machine or an earlier one. Kept on disk.

@@ -119,7 +119,7 @@ func (s *State) apply(e Event, now time.Time) {
 		s.Agent.Connected = false
 		s.StopSent = -1 // it may not have arrived
 	case e.ContentsChanged:
-		s.Resolved = false
+		s.Resolved, s.Outdated = false, s.pending[Resolve]
 		delete(s.retries, Resolve)
 	case e.Done != nil:
 		s.applyDone(*e.Done, now)
@@ -175,8 +175,11 @@ func (s *State) applyDone(d Done, now time.Time) {
 		r.failures++
 		r.after = now.Add(retryAfter(d.Kind, r.failures))
 		s.retries[d.Kind] = r
-		if d.Kind == Stop {
+		switch d.Kind {
+		case Stop:
 			s.StopSent = -1
+		case Resolve:
+			s.Outdated = false
 		}
 		return
 	}
@@ -188,7 +191,7 @@ func (s *State) applyDone(d Done, now time.Time) {
 			s.Admission = Rejected
 		}
 	case Resolve:
-		s.Resolved = true
+		s.Resolved, s.Outdated = !s.Outdated, false
 	case CreateMachine, StartMachine:
 		if d.Machine != nil {
 			s.applyMachine(*d.Machine)
