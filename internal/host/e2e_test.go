@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -608,6 +609,84 @@ func (h *host) again(call func() error) {
 		}
 	}
 	h.must(err)
+}
+
+// Whatever accelerator this machine has, hostd says which after it has seen a guest boot, and remembers.
+func TestAcceleratorIsProbedOnce(t *testing.T) {
+	h := newHost(t, "--accelerator", "auto")
+	begin := time.Now()
+	first, err := h.host.GetHost(h.ctx(), &hostv1.GetHostRequest{})
+	h.must(err)
+	took := time.Since(begin)
+	h.kill()
+	h.start()
+	begin = time.Now()
+	var second *hostv1.GetHostResponse
+	h.again(func() error {
+		var err error
+		second, err = h.host.GetHost(h.ctx(), &hostv1.GetHostRequest{})
+		return err
+	})
+	t.Logf("%v\nknown after %s, again after %s", first, took, time.Since(begin))
+	if first.Accelerator != second.Accelerator || first.Accelerator == "" || first.CrxKernelVersion == "" {
+		t.Errorf("first %v, then %v", first, second)
+	}
+	h.boot(crxSpec("accelerated"))
+	h.destroy("accelerated")
+	h.empty()
+}
+
+// Boots must not hang, which guests did under TCG that calibrated their clock themselves.
+func TestEveryBootSucceeds(t *testing.T) {
+	h := newHost(t)
+	for i := range 15 {
+		id := fmt.Sprintf("boot-%d", i)
+		vm := h.boot(crxSpec(id))
+		t.Logf("processor time %s, resident %d MiB", processorTime(h, vm.Pid), resident(h, vm.Pid)>>20)
+		h.destroy(id)
+	}
+	h.empty()
+}
+
+// processorTime of a process so far.
+func processorTime(h *host, pid int32) time.Duration {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	h.must(err)
+	fields := strings.Fields(string(text)[strings.LastIndexByte(string(text), ')')+1:])
+	user, err := strconv.Atoi(fields[11])
+	h.must(err)
+	system, err := strconv.Atoi(fields[12])
+	h.must(err)
+	return time.Duration(user+system) * 10 * time.Millisecond
+}
+
+// resident memory of a process in bytes.
+func resident(h *host, pid int32) int {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
+	h.must(err)
+	pages, err := strconv.Atoi(strings.Fields(string(text))[1])
+	h.must(err)
+	return pages * os.Getpagesize()
+}
+
+// The tests of cgroups run on whichever version this machine has; a CRX has version 2, and runs them as its personality.
+func TestCgroupsInACRX(t *testing.T) {
+	h := newHost(t)
+	cmd := exec.Command("go", "test", "-c", "-o", filepath.Join(h.guest, "personalities", "cgroups"), "./cgroup")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if text, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	spec := crxSpec("cgroups")
+	spec.GetCrx().Personality = "cgroups"
+	_, err := h.machines.Create(h.ctx(), &hostv1.CreateRequest{Spec: spec, Start: true})
+	h.must(err)
+	exit := h.await("cgroups", stopped).LastExit
+	if exit.Reason != "PersonalityExited" || exit.ExitCode != 0 {
+		t.Errorf("%v", exit)
+	}
+	t.Log(exit.Message)
+	h.destroy("cgroups")
 }
 
 func TestClientsMayDoTheirOwn(t *testing.T) {
