@@ -63,7 +63,7 @@ func TestService(t *testing.T) {
 	}
 	url := "http://" + service.Spec.ClusterIP + "/"
 	fromPod := func() string {
-		return strings.TrimSpace(try(t, "", "exec", "-n", ns, "client", "--", "wget", "-T5", "-qO-", url).stdout)
+		return strings.TrimSpace(try(t, "", "exec", "-n", ns, "client", "--", "timeout", "10", "wget", "-qO-", url).stdout)
 	}
 	fromHost := func() string {
 		return strings.TrimSpace(onHost(t, hosts[0], "curl", "-sm5", url).stdout)
@@ -115,7 +115,7 @@ func TestKubernetesServiceFromAPod(t *testing.T) {
 	startShell(t, ns, shell{name: "p", script: idle})
 	out := execIn(t, ns, "p", "sh", "-c", `d=/var/run/secrets/kubernetes.io/serviceaccount
 cat $d/namespace; echo; wc -c < $d/ca.crt
-wget -T10 -qO- --no-check-certificate --header "Authorization: Bearer $(cat $d/token)" https://$KUBERNETES_SERVICE_HOST:$KUBERNETES_SERVICE_PORT/version`)
+timeout 20 wget -qO- --no-check-certificate --header "Authorization: Bearer $(cat $d/token)" https://$KUBERNETES_SERVICE_HOST:$KUBERNETES_SERVICE_PORT/version`)
 	if !strings.HasPrefix(out, ns+"\n") || !strings.Contains(out, kubernetesVersion) {
 		t.Errorf("from the pod:\n%s", out)
 	}

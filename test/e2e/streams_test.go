@@ -141,7 +141,7 @@ func TestPortForward(t *testing.T) {
 
 func TestLogs(t *testing.T) {
 	ns := newNamespace(t)
-	startShell(t, ns, shell{name: "p", script: "echo one; echo two >&2; echo three; sleep 3; echo four; " + idle})
+	startShell(t, ns, shell{name: "p", script: "echo one; sleep 0.5; echo two >&2; sleep 0.5; echo three; sleep 2; echo four; " + idle})
 	eventually(t, time.Minute, "all lines", func(context.Context) error {
 		if out := kubectl(t, "logs", "-n", ns, "p"); out != "one\ntwo\nthree\nfour\n" {
 			return fmt.Errorf("%q", out)
