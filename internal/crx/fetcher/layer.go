@@ -28,9 +28,9 @@ type layer struct {
 
 // apply unpacks a layer over what earlier layers left in root, as the OCI image specification says, while it comes in.
 // Both digests are checked at the end; until then root may hold content that nobody vouches for.
-func (l layer) apply(ctx context.Context, blob io.Reader, root string) error {
-	compressed := &hashing{r: blob, sum: sha256.New()}
-	err := l.unpack(ctx, compressed, root)
+func (l layer) apply(ctx context.Context, blob io.Reader, progress *progress, root string) error {
+	compressed := &hashing{r: progress.count(blob), sum: sha256.New()}
+	err := l.unpack(ctx, compressed, progress, root)
 	// The rest is read even after an error: a wrong digest explains a broken archive, not the other way round.
 	if _, drainErr := io.Copy(io.Discard, compressed); drainErr != nil {
 		return fmt.Errorf("layer %s: %w", l.desc.Digest, drainErr)
@@ -53,13 +53,13 @@ func broken(err error) bool {
 	return kind == fetcherv1.Failure_UNREACHABLE || kind == fetcherv1.Failure_NO_SPACE
 }
 
-func (l layer) unpack(ctx context.Context, compressed io.Reader, root string) error {
+func (l layer) unpack(ctx context.Context, compressed io.Reader, progress *progress, root string) error {
 	plain, err := decompress(compressed)
 	if err != nil {
 		return err
 	}
 	defer plain.Close()
-	content := &hashing{r: plain, sum: sha256.New()}
+	content := &hashing{r: plain, sum: sha256.New(), each: progress.alive}
 	if _, err := archive.Apply(ctx, root, content); err != nil {
 		return err
 	}
@@ -96,13 +96,17 @@ func decompress(r io.Reader) (io.ReadCloser, error) {
 
 // hashing computes the digest of what is read through it.
 type hashing struct {
-	r   io.Reader
-	sum hash.Hash
+	r    io.Reader
+	sum  hash.Hash
+	each func() // called at each read; may be nil
 }
 
 func (h *hashing) Read(p []byte) (int, error) {
 	n, err := h.r.Read(p)
 	h.sum.Write(p[:n])
+	if h.each != nil {
+		h.each()
+	}
 	return n, err
 }
 

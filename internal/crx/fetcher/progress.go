@@ -10,7 +10,7 @@ import (
 // reportEvery bounds the stream of progress messages.
 const reportEvery = 500 * time.Millisecond
 
-// progress counts the bytes of an image's layers as they come in.
+// progress counts the bytes of an image's layers as they come in. It is for one goroutine.
 type progress struct {
 	report      func(*fetcherv1.FetchProgress)
 	done, total uint64
@@ -31,7 +31,7 @@ func (p *progress) send(stage string) {
 	p.report(&fetcherv1.FetchProgress{Stage: stage, BytesDone: p.done, BytesTotal: p.total})
 }
 
-// count reports what is read through the returned reader, in the goroutine of the reader.
+// count counts what is read through the returned reader.
 func (p *progress) count(r io.Reader) io.Reader { return &counting{r, p} }
 
 type counting struct {
@@ -42,8 +42,12 @@ type counting struct {
 func (c *counting) Read(b []byte) (int, error) {
 	n, err := c.r.Read(b)
 	c.p.done += uint64(n)
-	if time.Since(c.p.last) >= reportEvery {
-		c.p.send("unpacking")
-	}
 	return n, err
+}
+
+// alive reports from time to time, also while much content comes out of few bytes.
+func (p *progress) alive() {
+	if time.Since(p.last) >= reportEvery {
+		p.send("unpacking")
+	}
 }

@@ -52,7 +52,7 @@ func (l layer) pull(ctx context.Context, open opener, progress *progress, root s
 	defer blob.Close()
 	content := ahead(blob)
 	defer content.Close()
-	return l.apply(ctx, progress.count(content), root)
+	return l.apply(ctx, content, progress, root)
 }
 
 // resolve finds the image at the first registry that has it. The error is that of the registry which the reference names.

@@ -38,8 +38,10 @@ const (
 const (
 	// bootTimeout is generous: under software emulation on a busy host a guest takes seconds.
 	bootTimeout = 2 * time.Minute
-	// stallTimeout ends a pull in which nothing moves.
+	// stallTimeout ends a pull in which nothing moves: the fetcher sends a word at least every second while it does.
 	stallTimeout = 3 * time.Minute
+	// pullTimeout ends a pull that moves for ever, as a hostile registry can make it.
+	pullTimeout = 2 * time.Hour
 	// destroyTimeout is for the log only: the machine manager goes on until the machine is gone.
 	destroyTimeout = time.Minute
 )
@@ -170,10 +172,14 @@ func request(j job, config registryconfig.Config, spec *hostv1.VirtualMachineSpe
 func (s *Service) ask(ctx context.Context, id string, fetcher session, req *fetcherv1.FetchRequest, report func(*hostv1.PullProgress)) (*fetcherv1.Result, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	stalled := time.AfterFunc(stallTimeout, func() {
-		cancel(status.Errorf(codes.Unavailable, "the pull made no progress for %s", stallTimeout))
-		fetcher.Close()
-	})
+	giveUp := func(why string, after time.Duration) *time.Timer {
+		return time.AfterFunc(after, func() {
+			cancel(status.Errorf(codes.Unavailable, "the pull %s %s", why, after))
+			fetcher.Close()
+		})
+	}
+	defer giveUp("was not done after", pullTimeout).Stop()
+	stalled := giveUp("made no progress for", stallTimeout)
 	defer stalled.Stop()
 	client, err := fetcher.RPC(ctx)
 	if err != nil {
@@ -184,7 +190,6 @@ func (s *Service) ask(ctx context.Context, id string, fetcher session, req *fetc
 	if err != nil {
 		return nil, s.died(ctx, id, err)
 	}
-	var bytes uint64
 	for {
 		progress, err := stream.Recv()
 		switch {
@@ -195,10 +200,7 @@ func (s *Service) ask(ctx context.Context, id string, fetcher session, req *fetc
 		case progress.Result != nil:
 			return progress.Result, nil
 		}
-		if progress.BytesDone != bytes || progress.Stage == "writing" {
-			bytes = progress.BytesDone
-			stalled.Reset(stallTimeout)
-		}
+		stalled.Reset(stallTimeout)
 		report(&hostv1.PullProgress{Stage: progress.Stage, BytesDone: progress.BytesDone, BytesTotal: progress.BytesTotal})
 	}
 }
