@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	agentv1 "pacific/api/agent/v1"
 )
 
 // cost is what something took: by the clock, and as processor time of the VMM, which does not depend on what else the
@@ -40,11 +42,20 @@ func (v *vm) measure(f func()) cost {
 func TestCosts(t *testing.T) {
 	v := boot(t, image(t), ephemeral(t))
 	t.Logf("QEMU's start to the agent's answer: %v", cost{time.Since(v.booted), v.cpu()})
-	pod := newPod(sh("a", "exec sleep 1000"), sh("b", "exec sleep 1000"), sh("c", "exec sleep 1000"))
-	t.Logf("Start to Ready of 3 containers: %v", v.measure(func() {
+	pod := newPod(sh("a", "exec sleep 1000"), sh("b", "exec sleep 1000"), sh("c", "exec sleep 1000"), sh("d", "exec sleep 1000"))
+	begun := time.Now()
+	var s *agentv1.PodStatus
+	t.Logf("Start to Ready of 4 containers: %v", v.measure(func() {
 		v.startPod(pod)
-		v.await("readiness", allReady)
+		s = v.await("readiness", allReady)
 	}))
+	last := s.GetNetworkReadyAt().AsTime()
+	t.Logf("network: %v", last.Sub(begun))
+	for _, c := range s.GetContainers() {
+		started := c.GetState().GetRunning().GetStartedAt().AsTime()
+		t.Logf("container %s: %v", c.GetName(), started.Sub(last))
+		last = started
+	}
 	const n = 10
 	all := v.measure(func() {
 		for range n {
