@@ -89,6 +89,7 @@ func (p *parts) run(ctx context.Context) error {
 // shared is what all workers need.
 func (p *parts) shared(ctx context.Context, keep *podworker.Keep, starts *podstarts.Recorder) *podworker.Node {
 	store := references.NewStore(p.kube, func(uid types.UID) { p.workers.ContentsChanged(uid) })
+	tokens := references.NewTokens(p.kube)
 	dial := p.dial
 	if dial == nil {
 		dial = agentlink.DialChannel
@@ -99,8 +100,9 @@ func (p *parts) shared(ctx context.Context, keep *podworker.Keep, starts *podsta
 		Host:        p.host,
 		Machine:     func(id string) *hostv1.VirtualMachine { return p.view.Get(id) },
 		Dial:        dial,
-		Contents:    &podspec.Collector{Objects: store, Tokens: references.NewTokens(p.kube), Services: p.services(ctx)},
+		Contents:    &podspec.Collector{Objects: store, Tokens: tokens, Services: p.services(ctx)},
 		References:  store,
+		Tokens:      tokens,
 		Environment: p.options.environment(),
 		HostCPUs:    func() uint32 { return p.agent.Host().GetCpus() },
 		Allocatable: p.agent.Allocatable,

@@ -158,6 +158,8 @@ func (a *Agent) report(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("patch status of node %s: %w", node.Name, err)
 	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	a.reported, a.node = now, updated
 	return nil
 }

@@ -11,7 +11,9 @@ func (a *Agent) ownLease(l *coordinationv1.Lease) error {
 	if len(l.OwnerReferences) > 0 {
 		return nil
 	}
+	a.mu.Lock()
 	node := a.node
+	a.mu.Unlock()
 	if node == nil {
 		return nil
 	}

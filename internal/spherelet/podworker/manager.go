@@ -31,6 +31,7 @@ type Node struct {
 	Dial        agentlink.Dialer
 	Contents    *podspec.Collector
 	References  References
+	Tokens      Tokens
 	Environment podspec.Environment
 	HostCPUs    func() uint32
 	Allocatable func() v1.ResourceList
@@ -43,6 +44,11 @@ type Node struct {
 type References interface {
 	Register(pod *v1.Pod)
 	Unregister(uid types.UID)
+}
+
+// Tokens drops the tokens of a pod that is gone.
+type Tokens interface {
+	Forget(uid types.UID)
 }
 
 // Manager has a worker for each pod of the node, and for each machine of which no pod is known.
@@ -267,6 +273,7 @@ func (m *Manager) forget(w *Worker) {
 		klog.ErrorS(err, "Kept state of a pod that is gone could not be removed; the next start of the spherelet does", "uid", w.uid)
 	}
 	m.node.References.Unregister(types.UID(w.uid))
+	m.node.Tokens.Forget(types.UID(w.uid))
 	m.admitting.Lock()
 	delete(m.admitted, w.uid)
 	m.admitting.Unlock()
