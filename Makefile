@@ -100,13 +100,6 @@ bin/pacific: FORCE
 bin/hostd: FORCE
 	go build -ldflags '-X main.version=$(VERSION)' -o $@ ./cmd/hostd
 
-# The node says the version of the Kubernetes that it belongs to.
-bin/spherelet: FORCE
-	go build -ldflags '$(KUBERNETES_STAMP)' -o $@ ./cmd/spherelet
-
-bin/guest/personalities/fetcher: FORCE
-	go build -ldflags '-s -w' -o $@ ./cmd/crx/fetcher
-
 bin/registry: FORCE
 	go build -o $@ ./cmd/registry
 
@@ -115,5 +108,7 @@ bin/examples/web: FORCE
 
 -include guest/guest.mk
 -include internal/crx/crx.mk
+-include internal/crx/fetcher/fetcher.mk
 -include internal/supervisor/supervisor.mk
+-include internal/spherelet/spherelet.mk
 -include internal/dataplane/dataplane.mk

@@ -82,6 +82,9 @@ func (p *progress) runOne(ctx context.Context, stage onemachine.Stage) error {
 	stop := p.tick()
 	err := stage.Run(limited, p.note)
 	stop()
+	if err != nil && ctx.Err() != nil {
+		err = fmt.Errorf("interrupted: %w", err)
+	}
 	elapsed := time.Since(p.began)
 	p.end(err, elapsed)
 	if err != nil {

@@ -8,9 +8,6 @@ import (
 	"strings"
 	"sync"
 
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
 	hostv1 "pacific/api/host/v1"
 	"pacific/internal/onemachine/layout"
 )
@@ -163,58 +160,6 @@ func askHost(ctx context.Context, l layout.Layout, n int) (*hostv1.GetHostRespon
 	}
 	defer conn.Close()
 	return hostv1.NewHostClient(conn).GetHost(ctx, &hostv1.GetHostRequest{})
-}
-
-func (u *Up) awaitNodes(ctx context.Context, note func(string)) error {
-	client, err := Kubernetes(u.layout)
-	if err != nil {
-		return err
-	}
-	var daemons []string
-	for _, host := range layout.HostNames(u.in.Hosts) {
-		daemons = append(daemons, host+"-spherelet", host+"-dataplane")
-	}
-	return u.awaitDaemons(ctx, note, daemons, func(ctx context.Context) error {
-		nodes, err := client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
-		if err != nil {
-			return Pending(fmt.Sprintf("the list of nodes: %v", err))
-		}
-		if waits := nodesNotReady(layout.HostNames(u.in.Hosts), nodes.Items); len(waits) > 0 {
-			return Pending(strings.Join(waits, "; "))
-		}
-		return nil
-	})
-}
-
-// nodesNotReady says of every host whose node is not Ready why.
-func nodesNotReady(hosts []string, nodes []corev1.Node) []string {
-	why := map[string]string{}
-	for _, node := range nodes {
-		why[node.Name] = notReady(node)
-	}
-	var waits []string
-	for _, host := range hosts {
-		switch reason, registered := why[host]; {
-		case !registered:
-			waits = append(waits, "node "+host+" to register")
-		case reason != "":
-			waits = append(waits, "node "+host+" to be Ready: "+reason)
-		}
-	}
-	return waits
-}
-
-func notReady(node corev1.Node) string {
-	for _, condition := range node.Status.Conditions {
-		if condition.Type != corev1.NodeReady {
-			continue
-		}
-		if condition.Status == corev1.ConditionTrue {
-			return ""
-		}
-		return condition.Reason + ": " + condition.Message
-	}
-	return "it has no Ready condition yet"
 }
 
 func hostdName(host string) string { return host + "-hostd" }

@@ -5,8 +5,6 @@ import (
 	"sort"
 	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
 	"pacific/internal/onemachine/instance"
 	"pacific/internal/onemachine/layout"
 	"pacific/internal/onemachine/plan"
@@ -112,7 +110,8 @@ func version(l layout.Layout) (string, error) {
 }
 
 func hostStatus(ctx context.Context, in instance.Instance, l layout.Layout) []HostStatus {
-	why := nodeTrouble(ctx, l)
+	names := layout.HostNames(in.Hosts)
+	trouble, nodesErr := nodesTrouble(ctx, l, names)
 	numbers := make([]int, in.Hosts)
 	for i := range numbers {
 		numbers[i] = i + 1
@@ -121,7 +120,13 @@ func hostStatus(ctx context.Context, in instance.Instance, l layout.Layout) []Ho
 	var hosts []HostStatus
 	for _, n := range numbers {
 		name := layout.HostName(n)
-		host := HostStatus{Name: name, Address: l.HostAddress(n).String(), Namespace: l.Namespace(name), Message: why(name)}
+		host := HostStatus{Name: name, Address: l.HostAddress(n).String(), Namespace: l.Namespace(name)}
+		if reason := trouble[name]; reason != "" {
+			host.Message = "node: " + reason
+		}
+		if nodesErr != nil {
+			host.Message = "node unknown: " + nodesErr.Error()
+		}
 		if answer := answers[n]; answer.err != nil {
 			host.Message = "hostd: " + answer.err.Error()
 		} else {
@@ -133,34 +138,12 @@ func hostStatus(ctx context.Context, in instance.Instance, l layout.Layout) []Ho
 	return hosts
 }
 
-// nodeTrouble returns a function that says why a host's node is not Ready, empty if it is.
-func nodeTrouble(ctx context.Context, l layout.Layout) func(host string) string {
-	nodes, err := listNodes(ctx, l)
-	return func(host string) string {
-		if err != nil {
-			return "nodes unknown: " + err.Error()
-		}
-		if reason, ok := nodes[host]; ok {
-			return reason
-		}
-		return "not registered as a node"
-	}
-}
-
-func listNodes(ctx context.Context, l layout.Layout) (map[string]string, error) {
+func nodesTrouble(ctx context.Context, l layout.Layout, hosts []string) (map[string]string, error) {
 	client, err := Kubernetes(l)
 	if err != nil {
 		return nil, err
 	}
-	list, err := client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
-	if err != nil {
-		return nil, err
-	}
-	why := map[string]string{}
-	for _, node := range list.Items {
-		why[node.Name] = notReady(node)
-	}
-	return why, nil
+	return nodeTrouble(ctx, client, l, hosts)
 }
 
 func daemonStatus(in instance.Instance, l layout.Layout) []DaemonStatus {

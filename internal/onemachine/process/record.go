@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/google/renameio/v2"
 	"golang.org/x/sys/unix"
@@ -49,6 +50,15 @@ func (r Records) read(name string) (Record, error) {
 	}
 	var rec Record
 	return rec, json.Unmarshal(data, &rec)
+}
+
+// Since tells when the process of this name recorded itself; zero when there is no record.
+func (r Records) Since(name string) time.Time {
+	info, err := os.Stat(r.file(name))
+	if err != nil {
+		return time.Time{}
+	}
+	return info.ModTime()
 }
 
 // Names of all records, running or not.
