@@ -111,6 +111,11 @@ func (a *actor) config(record Record) (vmm.Machine, error) {
 	if err := errors.Join(os.RemoveAll(config.Dir), os.MkdirAll(config.Dir, 0o700)); err != nil {
 		return config, err
 	}
+	if config.Firmware == "uefi" {
+		if _, err := os.Stat(qemu.FirmwareUEFI); err != nil {
+			return config, fmt.Errorf("firmware uefi: %w; install the package ovmf", err)
+		}
+	}
 	if c := spec.GetCrx(); c != nil {
 		kernel, err := a.kernel(c, config.Accelerator)
 		if err != nil {

@@ -119,25 +119,6 @@ func (m *Manager) ensure(spec *hostv1.VirtualMachineSpec) (*actor, error) {
 	return m.create(spec)
 }
 
-func (m *Manager) admissible(spec *hostv1.VirtualMachineSpec) error {
-	if err := validate(spec); err != nil {
-		return err
-	}
-	id := spec.GetId()
-	if spec.GetVcpus() > m.CPUs {
-		return status.Errorf(codes.InvalidArgument, "machine %s wants %d virtual processors; host %s has %d", id, spec.GetVcpus(), m.HostName, m.CPUs)
-	}
-	if spec.GetMemoryBytes() > m.MemoryBytes {
-		return status.Errorf(codes.InvalidArgument, "machine %s wants %d MiB of memory; host %s has %d MiB", id, spec.GetMemoryBytes()>>20, m.HostName, m.MemoryBytes>>20)
-	}
-	if c := spec.GetCrx(); c != nil {
-		if err := m.Guest.Check(c.GetPersonality()); err != nil {
-			return status.Errorf(codes.InvalidArgument, "machine %s: %v", id, err)
-		}
-	}
-	return nil
-}
-
 func (m *Manager) create(spec *hostv1.VirtualMachineSpec) (*actor, error) {
 	spec = canonical(spec)
 	m.mu.Lock()
@@ -249,34 +230,6 @@ func (m *Manager) Start(ctx context.Context, id string) (*hostv1.VirtualMachine,
 		return false, nil
 	})
 	return m.answer(a, err)
-}
-
-// admit keeps the memory of running machines within the host's.
-func (m *Manager) admit(a *actor) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if a.state().Phase.Active() {
-		return nil
-	}
-	want, used := a.record.Spec.GetMemoryBytes(), uint64(0)
-	for id, other := range m.actors {
-		if id != a.id && (m.admitted[id] || other.state().Phase.Active()) {
-			used += other.record.Spec.GetMemoryBytes()
-		}
-	}
-	if used+want > m.MemoryBytes {
-		return status.Errorf(codes.ResourceExhausted,
-			"machine %s wants %d MiB of memory; host %s has %d MiB, of which machines use %d MiB: stop one or try another host",
-			a.id, want>>20, m.HostName, m.MemoryBytes>>20, used>>20)
-	}
-	m.admitted[a.id] = true
-	return nil
-}
-
-func (m *Manager) dismiss(id string) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	delete(m.admitted, id)
 }
 
 // Stop asks the guest to power off, ends the VMM after grace, and returns when it is gone.

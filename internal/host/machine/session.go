@@ -56,11 +56,15 @@ func (a *actor) listen(s *session) {
 	if s.init == nil {
 		return
 	}
+	// Each once: a guest is not trusted, and must not fill the host's memory with events.
+	var ready, told bool
 	s.init.Receive(func(message crx.Message) {
 		switch {
-		case message.Ready != nil:
+		case message.Ready != nil && !ready:
+			ready = true
 			a.post(Ready{Run: s.run, At: time.Now()})
-		case message.Exited != nil:
+		case message.Exited != nil && !told:
+			told = true
 			a.post(Told{Run: s.run, Exited: *message.Exited})
 		}
 	})
