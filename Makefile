@@ -69,7 +69,7 @@ bench: build ## Measure the start of a bare machine and of pods, and their ratio
 ## Keeping it clean
 
 # Pinned here and run in a module of its own, so that linters do not choose the versions of our dependencies.
-STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .PHONY: lint
 lint: ## gofmt, go vet, staticcheck

@@ -93,7 +93,7 @@ func getInventory(ctx context.Context, in instance.Instance, l layout.Layout, ho
 	return inventory, nil
 }
 
-// labelPod names the pod of a machine, namespace/name, where the machine is one.
+// podOf names the pod of a machine, namespace/name, where the machine is one.
 func podOf(m *hostv1.InventoryMachine) string {
 	return orNone(m.GetName())
 }
