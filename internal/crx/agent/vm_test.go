@@ -76,8 +76,9 @@ func (v *vm) start(disks []string) {
 	if modules() != "" {
 		acpi = "on" // Debian's cloud kernel finds its devices by ACPI only
 	}
+	// One processor: with several, an emulated guest can crash when the kernel patches its own code.
 	args := []string{
-		"-M", "microvm,rtc=on,acpi=" + acpi, "-accel", "tcg,thread=multi,tb-size=256", "-cpu", "max", "-m", "256", "-smp", "2",
+		"-M", "microvm,rtc=on,acpi=" + acpi, "-accel", "tcg,thread=multi,tb-size=256", "-cpu", "max", "-m", "256", "-smp", "1",
 		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
 		"-kernel", filepath.Join(kernelDir(), "vmlinux"), "-initrd", v.initramfs(),
 		"-append", "console=ttyS0 reboot=t panic=-1 quiet tsc=reliable tsc_early_khz=" + tscKHz(t) + " " + crx.ParamPersonality + "=agent",

@@ -34,7 +34,11 @@ type Runtime struct {
 }
 
 // New makes a runtime. The directory is on a tmpfs: containers do not outlive the VM.
-func New(state string) *Runtime { return &Runtime{state: state} }
+func New(state string) *Runtime {
+	// libcontainer passes it on to the processes that it executes; they do one thing.
+	os.Setenv("GOMAXPROCS", "1")
+	return &Runtime{state: state}
+}
 
 // Streams are the standard streams of a process. The process owns its ends of the pipes, this program has to close its own
 // copies of them. A process with a terminal gets none of them.
