@@ -83,7 +83,7 @@ func arguments(console string, o Options) []string {
 		"-serial", "file:" + console,
 		"-kernel", o.Kernel, "-initrd", o.Initrd,
 		"-append", strings.Join(append([]string{params}, o.Params...), " "),
-		"-device", "virtio-serial-device,id=serial",
+		"-device", "virtio-serial-device,id=serial,max_ports=3",
 		"-chardev", "socket,id=init,fd=3,server=on,wait=off",
 		"-device", "virtserialport,bus=serial.0,nr=1,chardev=init,name=" + crx.InitPort,
 	}, o.Args...)
