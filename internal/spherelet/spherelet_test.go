@@ -181,11 +181,15 @@ func TestRejectedAloud(t *testing.T) {
 
 func TestFullHost(t *testing.T) {
 	w := newWorld(t)
-	w.host.RefuseCreate = errors.New("the host is full")
+	w.host.SetRefuseCreate(errors.New("the host is full"))
 	w.start()
 	w.pod("web", nil)
 	w.await("event", func() bool { return w.recorded("FailedCreatePodSandBox") })
-	w.host.RefuseCreate = nil
+	w.pod("other", nil)
+	w.await("its disk is there", func() bool { return len(w.host.Disks()) == 2 })
+	w.remove("other", 0)
+	w.await("object and disk are gone", func() bool { return w.gone("other") && len(w.host.Disks()) == 1 })
+	w.host.SetRefuseCreate(nil)
 	w.await("pod is ready", func() bool { return w.ready("web") })
 }
 

@@ -61,8 +61,9 @@ func (w *Worker) do(ctx context.Context, a Action) {
 	case Release:
 		done.Err = w.release(ctx)
 	case Forget:
-		w.forget()
-		return
+		if done.Err = w.forget(ctx); done.Err == nil {
+			return
+		}
 	}
 	if done.Err != nil && ctx.Err() == nil && a.Kind != Resolve { // its problems are told as events
 		klog.ErrorS(done.Err, "Action failed; it will be tried again", "pod", w.name(), "action", a.Kind)
@@ -164,7 +165,12 @@ func (w *Worker) destroyMachine(ctx context.Context) error {
 	if err != nil && grpcstatus.Code(err) != codes.NotFound {
 		return fmt.Errorf("destroy machine %s: %w", podapi.MachineID(w.uid), err)
 	}
-	_, err = w.node.Host.Disks.Delete(ctx, &hostv1.DeleteDiskRequest{Id: podapi.EphemeralDiskID(w.uid)})
+	return w.deleteDisk(ctx)
+}
+
+// deleteDisk is needed without a machine too: the disk is made first, and the machine may have been refused.
+func (w *Worker) deleteDisk(ctx context.Context) error {
+	_, err := w.node.Host.Disks.Delete(ctx, &hostv1.DeleteDiskRequest{Id: podapi.EphemeralDiskID(w.uid)})
 	if err != nil && grpcstatus.Code(err) != codes.NotFound {
 		return fmt.Errorf("delete disk %s: %w", podapi.EphemeralDiskID(w.uid), err)
 	}
@@ -186,6 +192,9 @@ func (w *Worker) stop(ctx context.Context, grace int64) error {
 
 // release writes the pod's last status and then lets the API object go. It must be called only when the machine is gone.
 func (w *Worker) release(ctx context.Context) error {
+	if err := w.deleteDisk(ctx); err != nil {
+		return err
+	}
 	if err := w.writer.Write(ctx); err != nil && !apierrors.IsNotFound(err) {
 		return err
 	}
@@ -204,7 +213,12 @@ func (w *Worker) release(ctx context.Context) error {
 	return err
 }
 
-func (w *Worker) forget() {
+func (w *Worker) forget(ctx context.Context) error {
+	deadline, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	if err := w.deleteDisk(deadline); err != nil {
+		return err
+	}
 	w.mu.Lock()
 	if w.renew != nil {
 		w.renew.Stop()
@@ -215,4 +229,5 @@ func (w *Worker) forget() {
 	w.mu.Unlock()
 	w.manager.forget(w)
 	w.cancel()
+	return nil
 }

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/google/renameio/v2"
+	"google.golang.org/grpc/codes"
+	grpcstatus "google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 	v1 "k8s.io/api/core/v1"
@@ -96,6 +98,9 @@ func (w *Worker) takeStatus(s *agentv1.PodStatus) {
 		return // a machine that was started again and has not got the pod yet: the last known status tells more
 	}
 	if s.Started {
+		if s.SetupError != "" && s.SetupError != w.agent.GetSetupError() && w.pod != nil {
+			w.node.Events.Event(w.pod, v1.EventTypeWarning, "FailedCreatePodSandBox", s.SetupError)
+		}
 		w.agent, w.died = s, false
 	}
 	for _, c := range s.Containers {
@@ -152,7 +157,11 @@ func (w *Worker) handOver(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	if _, err := link.Agent.Start(ctx, &agentv1.StartRequest{Pod: pod}); err != nil {
-		return fmt.Errorf("hand the pod over to the agent: %w", err)
+		err = fmt.Errorf("hand the pod over to the agent: %w", err)
+		if c := grpcstatus.Code(err); c == codes.InvalidArgument || c == codes.ResourceExhausted { // it will fail again
+			w.node.Events.Event(in.Pod, v1.EventTypeWarning, "FailedCreatePodSandBox", err.Error())
+		}
+		return err
 	}
 	w.node.Starts.Reached(w.uid, podstarts.HandedOver, time.Now())
 	w.mu.Lock()

@@ -49,7 +49,7 @@ func condition(t v1.PodConditionType, is bool, reason, message string) v1.PodCon
 
 // readyToStart: the machine is up and has its network.
 func readyToStart(s *v1.PodStatus, in Input) v1.PodCondition {
-	up := !terminal(s.Phase) && in.Dead == nil && in.Agent.GetStarted()
+	up := !terminal(s.Phase) && in.Dead == nil && in.Agent.GetStarted() && in.Agent.GetSetupError() == ""
 	if in.Agent == nil && in.Dead == nil && !terminal(s.Phase) {
 		up = conditionTrue(s.Conditions, v1.PodReadyToStartContainers) // not known after a restart: as it was
 	}

@@ -72,6 +72,9 @@ func container(in Input, c *v1.Container, agent *agentv1.ContainerStatus, old *v
 	if agent != nil && agent.State.GetState() == nil {
 		out.State.Waiting = waiting(in, c)
 	}
+	if wait := out.State.Waiting; wait != nil && wait.Message == "" && in.Agent.GetSetupError() != "" {
+		wait.Message = in.Agent.GetSetupError()
+	}
 	if in.Dead != nil {
 		die(&out, in)
 	}

@@ -35,8 +35,7 @@ type Host struct {
 	disks    map[string]*hostv1.Disk
 	images   map[string]*hostv1.Image
 	watchers map[chan *hostv1.WatchEvent]bool
-	// RefuseCreate is the error of every Create while it is set.
-	RefuseCreate error
+	refuse   error
 }
 
 // New makes a host whose sockets are in dir.
@@ -90,6 +89,13 @@ func (h *Host) Disks() []string {
 	return ids
 }
 
+// SetRefuseCreate makes every Create fail with this error until it is set to nil.
+func (h *Host) SetRefuseCreate(err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.refuse = err
+}
+
 // AddImage puts an image on the host.
 func (h *Host) AddImage(repository, digest string) {
 	h.mu.Lock()
@@ -134,8 +140,8 @@ func (h *Host) GetHost(context.Context, *hostv1.GetHostRequest) (*hostv1.GetHost
 func (h *Host) Create(_ context.Context, r *hostv1.CreateRequest) (*hostv1.VirtualMachine, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.RefuseCreate != nil {
-		return nil, h.RefuseCreate
+	if h.refuse != nil {
+		return nil, h.refuse
 	}
 	id := r.Spec.Id
 	m := h.machines[id]
