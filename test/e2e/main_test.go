@@ -35,7 +35,7 @@ func runAll(m *testing.M) (code int) {
 	if err != nil {
 		return fail(err)
 	}
-	if cluster.bin, err = filepath.Abs("../../bin"); err != nil {
+	if cluster.bin, err = binDir(); err != nil {
 		return fail(err)
 	}
 	if own {
@@ -45,6 +45,14 @@ func runAll(m *testing.M) (code int) {
 		return fail(err)
 	}
 	return m.Run()
+}
+
+// binDir is where the programs lie that are tested.
+func binDir() (string, error) {
+	if dir := os.Getenv("PACIFIC_E2E_BIN"); dir != "" {
+		return filepath.Abs(dir)
+	}
+	return filepath.Abs("../../bin")
 }
 
 // chooseHome takes the user's instance, or a home of the tests' own.

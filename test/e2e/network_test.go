@@ -3,12 +3,20 @@
 package e2e
 
 import (
+	"bufio"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
 	"fmt"
+	"io"
+	"net"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
 
+	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -110,16 +118,57 @@ func awaitAnswers(t *testing.T, ask func() string, want ...string) {
 	})
 }
 
+// TestKubernetesServiceFromAPod speaks to the Kubernetes API through the pod's network, with nothing but what the pod has:
+// its environment, its authority and its token.
 func TestKubernetesServiceFromAPod(t *testing.T) {
 	ns := newNamespace(t)
 	startShell(t, ns, shell{name: "p", script: idle})
-	out := execIn(t, ns, "p", "sh", "-c", `d=/var/run/secrets/kubernetes.io/serviceaccount
-cat $d/namespace; echo; wc -c < $d/ca.crt
-timeout 20 wget -qO- --no-check-certificate --header "Authorization: Bearer $(cat $d/token)" https://$KUBERNETES_SERVICE_HOST:$KUBERNETES_SERVICE_PORT/version`)
-	if !strings.HasPrefix(out, ns+"\n") || !strings.Contains(out, kubernetesVersion) {
-		t.Errorf("from the pod:\n%s", out)
+	mounted := func(file string) string {
+		return execIn(t, ns, "p", "cat", "/var/run/secrets/kubernetes.io/serviceaccount/"+file)
+	}
+	if got := mounted("namespace"); got != ns {
+		t.Errorf("the mounted namespace is %q", got)
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM([]byte(mounted("ca.crt"))) {
+		t.Fatal("the mounted ca.crt is no certificate")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	in, out := pipes(t, kubectlCommand(ctx, "exec", "-i", "-n", ns, "p", "--", "sh", "-c", "exec nc $KUBERNETES_SERVICE_HOST $KUBERNETES_SERVICE_PORT"))
+	conn := tls.Client(stdio{out, in}, &tls.Config{RootCAs: roots, ServerName: "kubernetes.default.svc"})
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://kubernetes.default.svc/apis/authentication.k8s.io/v1/selfsubjectreviews",
+		strings.NewReader(`{"apiVersion":"authentication.k8s.io/v1","kind":"SelfSubjectReview"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Authorization", "Bearer "+mounted("token"))
+	request.Header.Set("Content-Type", "application/json")
+	if err := request.Write(conn); err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.ReadResponse(bufio.NewReader(conn), request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	var review authenticationv1.SelfSubjectReview
+	if err := json.NewDecoder(response.Body).Decode(&review); err != nil || review.Status.UserInfo.Username != "system:serviceaccount:"+ns+":default" {
+		t.Errorf("%s: the API knows the pod as %q, %v", response.Status, review.Status.UserInfo.Username, err)
 	}
 }
+
+// stdio makes a connection of a process's standard output and input.
+type stdio struct {
+	io.Reader
+	io.WriteCloser
+}
+
+func (stdio) LocalAddr() net.Addr              { return &net.UnixAddr{} }
+func (stdio) RemoteAddr() net.Addr             { return &net.UnixAddr{} }
+func (stdio) SetDeadline(time.Time) error      { return nil }
+func (stdio) SetReadDeadline(time.Time) error  { return nil }
+func (stdio) SetWriteDeadline(time.Time) error { return nil }
 
 func TestADeadPodLeavesItsService(t *testing.T) {
 	ns := newNamespace(t)
