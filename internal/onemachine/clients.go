@@ -35,6 +35,8 @@ func RESTConfig(l layout.Layout) (*rest.Config, error) {
 		return nil, fmt.Errorf("kubeconfig: %w", err)
 	}
 	config.UserAgent = "pacific"
+	// The server is fair to all its clients by itself.
+	config.QPS = -1
 	return config, nil
 }
 
