@@ -65,5 +65,7 @@ func TestCosts(t *testing.T) {
 	t.Logf("an exec: %v", cost{all.clock / n, all.cpu / n})
 	idle := v.measure(func() { time.Sleep(5 * time.Second) })
 	t.Logf("5 s of nothing: %v", idle)
+	console, _ := os.ReadFile(v.path("console"))
+	t.Logf("console:\n%s", console)
 	t.Logf("memory: %s", v.exec("a", "", "sh", "-c", "grep -E 'MemTotal|MemAvail' /proc/meminfo").stdout)
 }

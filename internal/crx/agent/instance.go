@@ -84,6 +84,7 @@ func newID() string {
 
 // begin prepares and starts the container.
 func (i *instance) begin() *fault {
+	begun := time.Now()
 	if err := i.prepare(); err != nil {
 		return &fault{podstate.CreateError, err}
 	}
@@ -91,9 +92,11 @@ func (i *instance) begin() *fault {
 	if err != nil {
 		return &fault{podstate.CreateError, err}
 	}
+	prepared := time.Now()
 	if err := i.launch(made); err != nil {
 		return &fault{podstate.StartError, fmt.Errorf("failed to start container process: %w", err)}
 	}
+	logStage("container %s, attempt %d: prepared in %v, started in %v", i.spec.GetName(), i.attempt, prepared.Sub(begun), time.Since(prepared))
 	return nil
 }
 

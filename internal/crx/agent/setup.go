@@ -53,6 +53,8 @@ func (p *pod) prepare() {
 
 func (p *pod) prepareOnce(ctx context.Context) setupResult {
 	var r setupResult
+	begun := time.Now()
+	stage := func(name string) { logStage("%s ready in %v", name, time.Since(begun)) }
 	// A context of its own, so that the pod can be stopped while one of them waits.
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
@@ -60,6 +62,7 @@ func (p *pod) prepareOnce(ctx context.Context) setupResult {
 			return fmt.Errorf("network: %w", err)
 		}
 		r.network = time.Now()
+		stage("network")
 		return nil
 	})
 	g.Go(func() error { return p.prepareFiles() })
@@ -76,6 +79,7 @@ func (p *pod) prepareOnce(ctx context.Context) setupResult {
 				return err
 			}
 		}
+		stage("ephemeral disk and volumes")
 		return nil
 	})
 	for _, c := range append(p.spec.GetInitContainers(), p.spec.GetContainers()...) {
@@ -91,7 +95,13 @@ func (p *pod) prepareOnce(ctx context.Context) setupResult {
 		})
 	}
 	r.err = g.Wait()
+	stage("pod")
 	return r
+}
+
+// logStage tells on the console, which the host keeps, how long a stage of the pod's start took.
+func logStage(format string, args ...any) {
+	fmt.Fprintf(os.Stderr, "agent: "+format+"\n", args...)
 }
 
 // prepared takes the outcome over.
@@ -204,4 +214,3 @@ func (p *pod) updateVolume(ctx context.Context, v *agentv1.Volume) error {
 	}
 	return p.volumes.Make(ctx, v)
 }
-
