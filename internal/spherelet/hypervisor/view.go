@@ -23,13 +23,11 @@ type View struct {
 	mu       sync.Mutex
 	machines map[string]*hostv1.VirtualMachine
 	synced   chan struct{}
-	lost     error
 }
 
 // NewView makes a view that is empty until Run has been called.
 func NewView(client hostv1.VirtualMachinesClient, observe Observer) *View {
-	return &View{client: client, observe: observe, machines: map[string]*hostv1.VirtualMachine{}, synced: make(chan struct{}),
-		lost: errors.New("hostd has not answered yet")}
+	return &View{client: client, observe: observe, machines: map[string]*hostv1.VirtualMachine{}, synced: make(chan struct{})}
 }
 
 // Synced is closed once the view has been complete.
@@ -53,13 +51,6 @@ func (v *View) List() []*hostv1.VirtualMachine {
 	return list
 }
 
-// Lost tells why the view is not up to date; nil while it is.
-func (v *View) Lost() error {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	return v.lost
-}
-
 // Run keeps the view until ctx ends.
 func (v *View) Run(ctx context.Context) {
 	for ctx.Err() == nil {
@@ -67,9 +58,6 @@ func (v *View) Run(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		v.mu.Lock()
-		v.lost = err
-		v.mu.Unlock()
 		klog.ErrorS(err, "Watch of hostd's machines ended; trying again")
 		select {
 		case <-ctx.Done():
@@ -119,7 +107,6 @@ func (v *View) complete(present map[string]bool) {
 			gone = append(gone, id)
 		}
 	}
-	v.lost = nil
 	v.mu.Unlock()
 	for _, id := range gone {
 		v.set(id, nil)

@@ -143,6 +143,3 @@ func tokenProjections(pod *v1.Pod) map[TokenKey]*v1.ServiceAccountTokenProjectio
 	}
 	return found
 }
-
-// Empty makes contents of nothing, for pods that name nothing.
-func Empty() *Contents { return &Contents{} }
