@@ -59,8 +59,14 @@ func accelerator(m vmm.Machine) []string {
 		return []string{"-accel", "kvm", "-cpu", "host"}
 	}
 	cache := TranslationCache(m.Kernel != nil) >> 20
+	// The kernel rewrites its own code while it runs (jump labels, static calls). Emulated CPUs in threads of their own now
+	// and then run half of a rewrite, and the guest panics with "int3"; CPUs that take turns cannot.
+	threads := "multi"
+	if m.VCPUs > 1 {
+		threads = "single"
+	}
 	// la57 off: five levels of page tables make every TLB miss of an emulated guest dearer.
-	return []string{"-accel", fmt.Sprintf("tcg,thread=multi,tb-size=%d", cache), "-cpu", "max,la57=off"}
+	return []string{"-accel", fmt.Sprintf("tcg,thread=%s,tb-size=%d", threads, cache), "-cpu", "max,la57=off"}
 }
 
 // confinement of the process: a user of its own, an empty root, no new privileges, no new processes. It takes effect after
