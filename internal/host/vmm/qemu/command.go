@@ -102,7 +102,7 @@ func microvm(m vmm.Machine, fd descriptors) []string {
 		"-append", m.Kernel.CommandLine,
 		"-device", "virtio-rng-device,rng=rng",
 		"-device", "virtio-scsi-device,id=scsi",
-		"-device", "virtio-serial-device,id=serial",
+		"-device", "virtio-serial-device,id=serial,max_ports=3",
 		"-chardev", fmt.Sprintf("socket,id=init,fd=%d,server=on,wait=off", fd.init),
 		"-device", "virtserialport,bus=serial.0,nr=1,chardev=init,name=" + crx.InitPort,
 		"-chardev", fmt.Sprintf("socket,id=personality,fd=%d,server=on,wait=off", fd.personality),
