@@ -66,7 +66,21 @@ func writeRecord(uid string, containers podstate.Record) error {
 	if err != nil {
 		return err
 	}
-	return renameio.WriteFile(recordPath, b, 0o600)
+	if err := renameio.WriteFile(recordPath, b, 0o600); err != nil {
+		return err
+	}
+	return syncDirectory(filepath.Dir(recordPath))
+}
+
+// syncDirectory makes a rename in the directory durable. Without it the journal keeps the new name to itself for up to five
+// seconds, and a VM that dies meanwhile comes back with the record before.
+func syncDirectory(path string) error {
+	dir, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	return dir.Sync()
 }
 
 // save hands the present record to the recorder if it has changed.
