@@ -57,10 +57,12 @@ unit: ## go vet, unit and contract tests
 	go vet ./...
 	go test -timeout $(UNIT_TIMEOUT) ./...
 
+# Packages with tests of the tag; the last of them brings up an instance, the others test one part on the real thing.
+E2E_PACKAGES ?= $(shell grep -rlE '^//go:build.*e2e' --include=*_test.go internal test | xargs -n 1 dirname | sort -u | sed 's,^,./,')
+
 .PHONY: e2e
-e2e: build ## End-to-end tests on an instance of their own; E2E="-run NAME" chooses
-	go vet -tags e2e ./test/... ./internal/...
-	go test -tags e2e -count 1 -p 1 -timeout $(E2E_TIMEOUT) $(E2E) ./test/e2e/...
+e2e: build ## End-to-end tests on the real thing; E2E="-run NAME -v" and E2E_PACKAGES=./test/e2e choose
+	go test -tags e2e -count 1 -p 1 -timeout $(E2E_TIMEOUT) $(E2E) $(E2E_PACKAGES)
 
 .PHONY: bench
 bench: build ## Measure the start of a bare machine and of pods, and their ratio
@@ -76,7 +78,7 @@ lint: ## gofmt, go vet, staticcheck
 	@unformatted=$$(gofmt -l api cmd examples internal test); \
 	if [ -n "$$unformatted" ]; then echo "not formatted: $$unformatted; run make format" >&2; exit 1; fi
 	go vet ./...
-	go vet -tags e2e ./test/...
+	go vet -tags e2e ./test/... ./internal/...
 	go run $(STATICCHECK) ./...
 
 .PHONY: format
@@ -88,7 +90,7 @@ help: ## Show this text
 	@awk -F ': .*## ' \
 		'/^## / { printf "\n%s\n", substr($$0, 4) } \
 		/^[a-z0-9 -]+:.* ## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
-	@printf '\n%s\n' 'Variables: HOME_DIR (of up, down), GUEST_KERNEL=debian-cloud (no kernel build), E2E, UNIT_TIMEOUT, E2E_TIMEOUT'
+	@printf '\n%s\n' 'Variables: HOME_DIR (of up, down), GUEST_KERNEL=debian-cloud (no kernel build), E2E, E2E_PACKAGES, UNIT_TIMEOUT, E2E_TIMEOUT'
 
 # go build knows what is up to date.
 .PHONY: FORCE
