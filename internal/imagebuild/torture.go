@@ -20,7 +20,7 @@ id
 pwd
 env
 echo "arguments: $*"
-ls -l /work
+ls -l /srv
 exit "${EXIT_CODE:-0}"
 `
 
@@ -64,7 +64,7 @@ func tortureImage(ctx context.Context, in Inputs) (v1.Image, error) {
 	return assemble(amd64, v1.Config{
 		User:         "app",
 		Env:          []string{defaultPath, "GREETING=hello world", "EMPTY="},
-		WorkingDir:   "/work",
+		WorkingDir:   "/srv",
 		Entrypoint:   []string{"/bin/entry"},
 		Cmd:          []string{"one", "two words"},
 		Volumes:      map[string]struct{}{"/volume": {}},
@@ -81,8 +81,8 @@ func everything(program []byte) []Entry {
 		File("bin/setuid", 0o4755, program),
 		File("bin/setgid", 0o2755, []byte("#!/bin/sh\nid\n")).Owned(0, 1003),
 		File("bin/capable", 0o755, program).Attr("security.capability", capNetBindService),
-		Dir("work", 0o755).Owned(1001, 1002),
-		File("work/readme", 0o640, []byte("of the second layer\n")).Owned(1001, 1002).Attr("user.origin", "second layer"),
+		Dir("srv", 0o755).Owned(1001, 1002),
+		File("srv/readme", 0o640, []byte("of the second layer\n")).Owned(1001, 1002).Attr("user.origin", "second layer"),
 		Dir("volume", 0o700).Owned(1001, 1002),
 		File("volume/seed", 0o600, []byte("seed\n")).Owned(1001, 1002),
 		Dir("links", 0o755),

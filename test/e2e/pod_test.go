@@ -86,7 +86,7 @@ spec:
 		t.Errorf("exit code %d", code)
 	}
 	log := kubectl(t, "logs", "-n", ns, "p")
-	for _, part := range []string{"uid=1001(app) gid=1002(app)", "/work\n", "GREETING=hello world\n", "arguments: one two words\n", "readme"} {
+	for _, part := range []string{"uid=1001(app) gid=1002(app)", "/srv\n", "GREETING=hello world\n", "arguments: one two words\n", "readme"} {
 		if !strings.Contains(log, part) {
 			t.Errorf("the log lacks %q:\n%s", part, log)
 		}
@@ -117,7 +117,7 @@ spec:
 		"ls /becomes-real":                                "own",
 		"stat -c '%a %u:%g' /attributes":                  "2775 12:34",
 		"cat /volume/seed":                                "seed",
-		"touch /work/mine && stat -c %u:%g /work/mine":    "1001:1002",
+		"touch /srv/mine && stat -c %u:%g /srv/mine":    "1001:1002",
 		"touch /not-mine 2>/dev/null || echo not allowed": "not allowed",
 	} {
 		if got := strings.TrimSpace(execIn(t, ns, "p", "sh", "-c", script)); got != want {
