@@ -49,20 +49,31 @@ clean: ## Delete what was built
 UNIT_TIMEOUT ?= 10m
 E2E_TIMEOUT ?= 20m
 
+# The agent is the only program with cgo, so its packages are tested by a command of their own.
+AGENT_PACKAGES := ./internal/crx/agent/... ./cmd/crx/agent
+PACKAGES = $(shell go list -e ./... | grep -vE '^pacific/(internal/crx/agent|cmd/crx/agent)')
+# Packages with tests of the tag. test/e2e brings up an instance; the others test one part on the real thing.
+E2E_PACKAGES ?= $(shell grep -rlE '^//go:build.*e2e' --include=*_test.go internal test | xargs -n 1 dirname | \
+	sort -u | grep -v '^internal/crx/agent' | sed 's,^,./,')
+
 .PHONY: test
-test: build unit e2e ## All tests: unit, contract and end-to-end
+test: build unit e2e-agent e2e ## All tests: unit, contract and end-to-end
 
 .PHONY: unit
 unit: ## go vet, unit and contract tests
-	go vet ./...
-	go test -timeout $(UNIT_TIMEOUT) ./...
-
-# Packages with tests of the tag; the last of them brings up an instance, the others test one part on the real thing.
-E2E_PACKAGES ?= $(shell grep -rlE '^//go:build.*e2e' --include=*_test.go internal test | xargs -n 1 dirname | sort -u | sed 's,^,./,')
+	go vet $(PACKAGES)
+	go test -timeout $(UNIT_TIMEOUT) $(PACKAGES)
+	CGO_ENABLED=1 go vet -tags '$(AGENT_TAGS)' $(AGENT_PACKAGES)
+	CGO_ENABLED=1 go test -tags '$(AGENT_TAGS)' -timeout $(UNIT_TIMEOUT) $(AGENT_PACKAGES)
 
 .PHONY: e2e
 e2e: build ## End-to-end tests on the real thing; E2E="-run NAME -v" and E2E_PACKAGES=./test/e2e choose
 	go test -tags e2e -count 1 -p 1 -timeout $(E2E_TIMEOUT) $(E2E) $(E2E_PACKAGES)
+
+# One of the packages that are tested with cgo.
+.PHONY: e2e-agent
+e2e-agent: build
+	CGO_ENABLED=1 go test -tags 'e2e $(AGENT_TAGS)' -count 1 -timeout $(E2E_TIMEOUT) $(E2E) ./internal/crx/agent
 
 .PHONY: bench
 bench: build ## Measure the start of a bare machine and of pods, and their ratio
@@ -77,9 +88,9 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 lint: ## gofmt, go vet, staticcheck
 	@unformatted=$$(gofmt -l api cmd examples internal test); \
 	if [ -n "$$unformatted" ]; then echo "not formatted: $$unformatted; run make format" >&2; exit 1; fi
-	go vet ./...
-	go vet -tags e2e ./test/... ./internal/...
-	go run $(STATICCHECK) ./...
+	go vet -tags e2e $(PACKAGES)
+	CGO_ENABLED=1 go vet -tags 'e2e $(AGENT_TAGS)' $(AGENT_PACKAGES)
+	go run $(STATICCHECK) -tags e2e $(PACKAGES)
 
 .PHONY: format
 format: ## gofmt -w

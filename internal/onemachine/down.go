@@ -112,6 +112,7 @@ func end(name string, rec process.Record, grace time.Duration) error {
 	if err := rec.Terminate(grace); err != nil {
 		return fmt.Errorf("stop %s: %w", name, err)
 	}
+	rec.AwaitReaped()
 	return nil
 }
 

@@ -139,6 +139,17 @@ func (id ID) Terminate(grace time.Duration) error {
 	return err
 }
 
+// AwaitReaped waits until whoever inherited the dead process has taken note, so that process lists show it no more. It
+// gives up after a few seconds: some init processes take their time, and a zombie holds nothing.
+func (id ID) AwaitReaped() {
+	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", id.PID))
+		if start, _, ok := parseStat(data); err != nil || !ok || start != id.StartTime {
+			return
+		}
+	}
+}
+
 func (id ID) waitFor(limit time.Duration) (bool, error) {
 	cancel := make(chan struct{})
 	timer := time.AfterFunc(limit, func() { close(cancel) })
