@@ -53,7 +53,7 @@ E2E_TIMEOUT ?= 20m
 AGENT_PACKAGES := ./internal/crx/agent/... ./cmd/crx/agent
 PACKAGES = $(shell go list -e ./... | grep -vE '^pacific/(internal/crx/agent|cmd/crx/agent)')
 # Packages with tests of the tag. test/e2e brings up an instance; the others test one part on the real thing.
-E2E_PACKAGES ?= $(shell grep -rlE '^//go:build.*e2e' --include=*_test.go internal test | xargs -n 1 dirname | \
+E2E_PACKAGES ?= $(shell grep -rlE '^//go:build.*e2e' --include=*_test.go guest internal test | xargs -n 1 dirname | \
 	sort -u | grep -v '^internal/crx/agent' | sed 's,^,./,')
 
 .PHONY: test
