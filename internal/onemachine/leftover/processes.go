@@ -59,6 +59,7 @@ func Kill(l layout.Layout) error {
 		}
 		for _, id := range found {
 			errs = append(errs, id.Terminate(time.Second))
+			id.AwaitReaped()
 		}
 		if err := errors.Join(errs...); err != nil {
 			return err
