@@ -3,6 +3,9 @@
 # Everything is built without cgo, except the agent, whose libcontainer needs it.
 export CGO_ENABLED := 0
 
+# A Go that hack/install-go.sh had to fetch comes first.
+export PATH := $(CURDIR)/.tools/go/bin:$(PATH)
+
 HOME_DIR ?= /var/lib/pacific
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
@@ -34,7 +37,7 @@ build: install $(PROGRAMS:%=bin/%) $(GUEST:%=bin/guest/%) ## Build all programs 
 .PHONY: install
 install: ## Install missing Debian packages, see hack/packages.txt
 	@hack/install-packages.sh
-	@hack/check-go.sh
+	@hack/install-go.sh
 
 .PHONY: generate
 generate: ## Generate the Go code of api/*.proto anew

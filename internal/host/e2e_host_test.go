@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/credentials"
 
 	hostv1 "pacific/api/host/v1"
@@ -161,11 +162,15 @@ func (h *host) start() {
 	h.must(h.process.Start())
 }
 
-// kill ends hostd as a crash does.
+// kill ends hostd as a crash does, and waits until the client knows: a call on a connection that is dead without its
+// knowledge would fail instead of waiting for the next hostd.
 func (h *host) kill() {
 	h.t.Helper()
 	h.must(h.process.Process.Kill())
 	_ = h.process.Wait()
+	if h.conn.GetState() == connectivity.Ready && !h.conn.WaitForStateChange(h.ctx(), connectivity.Ready) {
+		h.t.Fatal("the client does not notice that hostd is dead")
+	}
 }
 
 func (h *host) config(client string) *tls.Config {

@@ -21,6 +21,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/authn"
 	"golang.org/x/crypto/bcrypt"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/status"
@@ -77,6 +78,7 @@ type world struct {
 	dir, run      string
 	binary, guest string
 	hostd         *exec.Cmd
+	conn          *grpc.ClientConn
 	images        hostv1.ImagesClient
 	machines      hostv1.VirtualMachinesClient
 }
@@ -185,6 +187,7 @@ func (w *world) dial() {
 		grpc.WithDefaultCallOptions(grpc.WaitForReady(true)))
 	w.must(err)
 	w.t.Cleanup(func() { conn.Close() })
+	w.conn = conn
 	w.images, w.machines = hostv1.NewImagesClient(conn), hostv1.NewVirtualMachinesClient(conn)
 }
 
@@ -346,6 +349,10 @@ func (w *world) interruptions(t *testing.T) {
 	w.begin(t.Context(), ref)
 	w.must(w.hostd.Process.Kill())
 	w.hostd.Wait()
+	// A call on a connection that is dead without its client's knowledge would fail instead of waiting for the next hostd.
+	if w.conn.GetState() == connectivity.Ready {
+		w.conn.WaitForStateChange(t.Context(), connectivity.Ready)
+	}
 	if len(w.vmms()) == 0 {
 		t.Log("the VMM was gone before hostd came back")
 	}
