@@ -77,7 +77,6 @@ func (p *pod) step(e podstate.Event) {
 	for _, a := range actions {
 		p.act(a)
 	}
-	p.save()
 	p.publish()
 }
 

@@ -39,26 +39,46 @@ func readRecord(uid string) (podstate.Record, error) {
 	return r.Containers, nil
 }
 
-// recorder writes the record durably, beside the work: a container does not wait for the disk. Of several changes that
-// come while one is written only the last is written.
+// recorder writes the record durably, beside the work: a container does not wait for the disk. The status does: what the
+// host was told must not be forgotten when the VM dies at that moment. Of several changes that come while one is written
+// only the last is written and shown.
 type recorder struct {
 	uid     string
-	last    podstate.Record
-	pending chan podstate.Record
+	pending chan change
+}
+
+// change is a state of the pod: what to keep of it, then what to show.
+type change struct {
+	containers podstate.Record
+	show       func()
 }
 
 func newRecorder(uid string) *recorder {
-	r := &recorder{uid: uid, pending: make(chan podstate.Record, 1)}
+	r := &recorder{uid: uid, pending: make(chan change, 1)}
 	go r.run()
 	return r
 }
 
 func (r *recorder) run() {
-	for present := range r.pending {
-		if err := writeRecord(r.uid, present); err != nil {
-			fmt.Fprintln(os.Stderr, "agent: write the pod's record:", err)
+	var written podstate.Record
+	for next := range r.pending {
+		if !reflect.DeepEqual(next.containers, written) {
+			if err := writeRecord(r.uid, next.containers); err != nil {
+				fmt.Fprintln(os.Stderr, "agent: write the pod's record:", err)
+			}
+			written = next.containers
 		}
+		next.show()
 	}
+}
+
+// keep hands a change over in place of one that waits. It has one caller at a time.
+func (r *recorder) keep(c change) {
+	select {
+	case <-r.pending:
+	default:
+	}
+	r.pending <- c
 }
 
 func writeRecord(uid string, containers podstate.Record) error {
@@ -81,21 +101,4 @@ func syncDirectory(path string) error {
 	}
 	defer dir.Close()
 	return dir.Sync()
-}
-
-// save hands the present record to the recorder if it has changed.
-func (p *pod) save() {
-	if p.record == nil {
-		return
-	}
-	present := p.machine.Record()
-	if reflect.DeepEqual(present, p.record.last) {
-		return
-	}
-	p.record.last = present
-	select {
-	case <-p.record.pending: // not written yet, and out of date
-	default:
-	}
-	p.record.pending <- present
 }

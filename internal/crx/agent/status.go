@@ -79,8 +79,15 @@ func (s *publisher) publish(next *agentv1.PodStatus) {
 	s.changed = make(chan struct{})
 }
 
-// publish shows the machine's state. Called by run only.
-func (p *pod) publish() { p.status.publish(p.project()) }
+// publish shows the machine's state, once what must outlive the VM is on disk. Called by run only.
+func (p *pod) publish() {
+	status := p.project()
+	if p.record == nil {
+		p.status.publish(status)
+		return
+	}
+	p.record.keep(change{containers: p.machine.Record(), show: func() { p.status.publish(status) }})
+}
 
 // project makes the status of the machine's state.
 func (p *pod) project() *agentv1.PodStatus {
