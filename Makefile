@@ -91,9 +91,10 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 lint: ## gofmt, go vet, staticcheck
 	@unformatted=$$(gofmt -l api cmd examples internal test); \
 	if [ -n "$$unformatted" ]; then echo "not formatted: $$unformatted; run make format" >&2; exit 1; fi
-	go vet -tags e2e $(PACKAGES)
-	CGO_ENABLED=1 go vet -tags 'e2e $(AGENT_TAGS)' $(AGENT_PACKAGES)
-	go run $(STATICCHECK) -tags e2e $(PACKAGES)
+	@go vet -tags e2e $(PACKAGES)
+	@CGO_ENABLED=1 go vet -tags 'e2e $(AGENT_TAGS)' $(AGENT_PACKAGES)
+	@go run $(STATICCHECK) -tags e2e $(PACKAGES)
+	@CGO_ENABLED=1 go run $(STATICCHECK) -tags 'e2e $(AGENT_TAGS)' $(AGENT_PACKAGES)
 
 .PHONY: format
 format: ## gofmt -w

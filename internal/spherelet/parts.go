@@ -76,14 +76,19 @@ func (p *parts) run(ctx context.Context) error {
 			cancel(err)
 		}
 	}()
-	if err := p.startWorkers(ctx); err != nil {
-		return errors.Join(context.Cause(ctx), err)
+	err = p.startWorkers(ctx)
+	if err == nil {
+		<-ctx.Done()
 	}
-	<-ctx.Done()
-	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
+	// Being asked to stop is no failure, even in the middle of the start.
+	switch cause := context.Cause(ctx); {
+	case cause == nil:
+		return err
+	case errors.Is(cause, context.Canceled):
+		return nil
+	default:
 		return cause
 	}
-	return nil
 }
 
 // shared is what all workers need.

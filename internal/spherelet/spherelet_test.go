@@ -325,3 +325,11 @@ func TestReadinessAndSidecarStatusFollowTheAgent(t *testing.T) {
 		t.Errorf("machine: %v", m.Phase)
 	}
 }
+
+func TestStopInTheMiddleOfTheStartIsNoFailure(t *testing.T) {
+	for range 10 {
+		w := newWorld(t)
+		w.start()
+		w.kill()
+	}
+}

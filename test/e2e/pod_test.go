@@ -117,7 +117,7 @@ spec:
 		"ls /becomes-real":                                "own",
 		"stat -c '%a %u:%g' /attributes":                  "2775 12:34",
 		"cat /volume/seed":                                "seed",
-		"touch /srv/mine && stat -c %u:%g /srv/mine":    "1001:1002",
+		"touch /srv/mine && stat -c %u:%g /srv/mine":      "1001:1002",
 		"touch /not-mine 2>/dev/null || echo not allowed": "not allowed",
 	} {
 		if got := strings.TrimSpace(execIn(t, ns, "p", "sh", "-c", script)); got != want {

@@ -61,8 +61,6 @@ func leftovers(t *testing.T) []string {
 	if _, err := os.Stat(cluster.RunDir()); err == nil {
 		left = append(left, cluster.RunDir())
 	}
-	for _, line := range strings.Fields(output(t, "find", "/sys/fs/cgroup", "-maxdepth", "2", "-type", "d", "-name", strings.TrimPrefix(cluster.Cgroup(), "/"))) {
-		left = append(left, line)
-	}
-	return left
+	cgroups := output(t, "find", "/sys/fs/cgroup", "-maxdepth", "2", "-type", "d", "-name", strings.TrimPrefix(cluster.Cgroup(), "/"))
+	return append(left, strings.Fields(cgroups)...)
 }

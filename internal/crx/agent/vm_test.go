@@ -6,9 +6,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -174,24 +172,6 @@ func (v *vm) connect() {
 		v.t.Fatal(err)
 	}
 	v.agent = agentv1.NewAgentClient(client)
-}
-
-// ready returns PID 1's first message.
-func (v *vm) ready() crx.Ready {
-	conn, err := net.Dial("unix", v.path("init.sock"))
-	if err != nil {
-		v.t.Fatal(err)
-	}
-	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(time.Minute))
-	for lines := bufio.NewScanner(conn); lines.Scan(); {
-		var m crx.Message
-		if json.Unmarshal(lines.Bytes(), &m) == nil && m.Ready != nil {
-			return *m.Ready
-		}
-	}
-	v.t.Fatal("PID 1 said nothing")
-	return crx.Ready{}
 }
 
 // kill ends the VM as a crash of QEMU would.

@@ -25,7 +25,7 @@ const (
 func WriteFiles(dir string, files *agentv1.Volume_Files, fsGroup *int64) error {
 	for _, f := range files.GetFiles() {
 		if !filepath.IsLocal(f.GetPath()) || strings.HasPrefix(f.GetPath(), "..") {
-			return fmt.Errorf("file %q: the path must stay within the volume and not begin with ..", f.GetPath())
+			return fmt.Errorf("file %q: the path must stay within the volume, and .. must not be its beginning", f.GetPath())
 		}
 	}
 	old, err := os.Readlink(filepath.Join(dir, dataLink))

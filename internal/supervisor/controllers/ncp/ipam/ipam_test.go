@@ -80,8 +80,10 @@ func TestReleasedAddressRests(t *testing.T) {
 func TestHold(t *testing.T) {
 	a, prefix := New(), netip.MustParsePrefix("10.244.1.0/24")
 	addr := netip.MustParseAddr("10.244.1.7")
-	if !a.Hold("a", prefix, addr) || !a.Hold("a", prefix, addr) {
-		t.Error("the owner cannot hold its own address twice")
+	for range 2 {
+		if !a.Hold("a", prefix, addr) {
+			t.Error("the owner cannot hold its own address twice")
+		}
 	}
 	if a.Hold("b", prefix, addr) {
 		t.Error("two owners hold one address")
