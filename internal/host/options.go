@@ -9,6 +9,8 @@ import (
 
 	"github.com/spf13/pflag"
 	"golang.org/x/sys/unix"
+
+	"pacific/internal/host/image"
 )
 
 // Options of hostd.
@@ -23,6 +25,7 @@ type Options struct {
 	CgroupParent               string
 	RegistryConfig             string
 	QEMU                       string
+	ImageGarbage               image.GarbagePolicy
 }
 
 // DefaultOptions are those of a host of its own.
@@ -34,6 +37,7 @@ func DefaultOptions() *Options {
 		TLSCert: "/etc/pacific/hostd.crt", TLSKey: "/etc/pacific/hostd.key", ClientCA: "/etc/pacific/host-ca.crt",
 		Accelerator: "auto", CgroupParent: "/pacific", RegistryConfig: "/etc/pacific/registries",
 		CPUs: uint32(runtime.NumCPU()), MemoryBytes: physicalMemory(), QEMU: "qemu-system-x86_64",
+		ImageGarbage: image.DefaultGarbagePolicy,
 	}
 }
 
@@ -52,6 +56,9 @@ func (o *Options) AddFlags(flags *pflag.FlagSet) {
 	flags.Uint64Var(&o.MemoryBytes, "memory", o.MemoryBytes, "bytes of memory that all running machines may have together")
 	flags.StringVar(&o.CgroupParent, "cgroup-parent", o.CgroupParent, "cgroup below which each machine gets its own")
 	flags.StringVar(&o.RegistryConfig, "registry-config", o.RegistryConfig, "directory of registries, <host:port>/ca.crt")
+	flags.Uint64Var(&o.ImageGarbage.HighPercent, "image-gc-high-threshold", o.ImageGarbage.HighPercent, "percent of the datastore in use at which unused images are removed")
+	flags.Uint64Var(&o.ImageGarbage.LowPercent, "image-gc-low-threshold", o.ImageGarbage.LowPercent, "percent of the datastore in use at which the removal of images ends")
+	flags.DurationVar(&o.ImageGarbage.MinAge, "minimum-image-ttl-duration", o.ImageGarbage.MinAge, "how long an unused image stays at least")
 	flags.StringVar(&o.QEMU, "qemu", o.QEMU, "path or name of the QEMU binary")
 }
 
@@ -70,6 +77,9 @@ func (o *Options) validate() error {
 		return fmt.Errorf("--accelerator %q is neither auto, kvm nor tcg", o.Accelerator)
 	case o.CPUs == 0 || o.MemoryBytes == 0:
 		return fmt.Errorf("--cpus and --memory must not be 0")
+	}
+	if err := o.ImageGarbage.Check(); err != nil {
+		return fmt.Errorf("--image-gc-high-threshold, --image-gc-low-threshold, --minimum-image-ttl-duration: %w", err)
 	}
 	return nil
 }

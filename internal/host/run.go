@@ -47,10 +47,12 @@ func Run(ctx context.Context, o *Options) error {
 	d.disks.GuardBy(d.machines.DiskUser)
 	images, err := image.NewService(ctx, image.Config{
 		Store: d.images, Machines: d.machines, RegistryConfig: o.RegistryConfig, CPUs: o.CPUs,
+		Garbage: o.ImageGarbage,
 	})
 	if err != nil {
 		return err
 	}
+	go images.CollectGarbagePeriodically(ctx)
 	return d.serve(ctx, o, images)
 }
 

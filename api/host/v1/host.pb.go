@@ -2076,7 +2076,10 @@ type PullRequest struct {
 	Reference   string                 `protobuf:"bytes,1,opt,name=reference,proto3" json:"reference,omitempty"` // name[:tag][@digest] as in a pod, normalised as the OCI clients do
 	Credentials *RegistryCredentials   `protobuf:"bytes,2,opt,name=credentials,proto3" json:"credentials,omitempty"`
 	// Where set, the manifest that the tag was resolved to; the pull fetches exactly this digest.
-	Digest        string `protobuf:"bytes,3,opt,name=digest,proto3" json:"digest,omitempty"`
+	Digest string `protobuf:"bytes,3,opt,name=digest,proto3" json:"digest,omitempty"`
+	// Opaque keys of the credentials' owner, such as a hash. Where set, the image is for those who show one of the keys of
+	// any pull of this repository; a pull without makes it everybody's.
+	AccessKeys    []string `protobuf:"bytes,4,rep,name=access_keys,json=accessKeys,proto3" json:"access_keys,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2130,6 +2133,13 @@ func (x *PullRequest) GetDigest() string {
 		return x.Digest
 	}
 	return ""
+}
+
+func (x *PullRequest) GetAccessKeys() []string {
+	if x != nil {
+		return x.AccessKeys
+	}
+	return nil
 }
 
 type RegistryCredentials struct {
@@ -2277,6 +2287,7 @@ type Image struct {
 	SizeBytes     uint64                 `protobuf:"varint,5,opt,name=size_bytes,json=sizeBytes,proto3" json:"size_bytes,omitempty"` // of the disk
 	Config        []byte                 `protobuf:"bytes,6,opt,name=config,proto3" json:"config,omitempty"`                         // OCI image configuration, as it came; to be read in the guest
 	PulledAt      *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=pulled_at,json=pulledAt,proto3" json:"pulled_at,omitempty"`
+	LastUsedAt    *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=last_used_at,json=lastUsedAt,proto3" json:"last_used_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2360,9 +2371,18 @@ func (x *Image) GetPulledAt() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Image) GetLastUsedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LastUsedAt
+	}
+	return nil
+}
+
 type GetImageRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Reference     string                 `protobuf:"bytes,1,opt,name=reference,proto3" json:"reference,omitempty"`
+	VerifyAccess  bool                   `protobuf:"varint,2,opt,name=verify_access,json=verifyAccess,proto3" json:"verify_access,omitempty"`
+	AccessKeys    []string               `protobuf:"bytes,3,rep,name=access_keys,json=accessKeys,proto3" json:"access_keys,omitempty"` // see PullRequest
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2404,6 +2424,20 @@ func (x *GetImageRequest) GetReference() string {
 	return ""
 }
 
+func (x *GetImageRequest) GetVerifyAccess() bool {
+	if x != nil {
+		return x.VerifyAccess
+	}
+	return false
+}
+
+func (x *GetImageRequest) GetAccessKeys() []string {
+	if x != nil {
+		return x.AccessKeys
+	}
+	return nil
+}
+
 type ListImagesRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -2441,10 +2475,11 @@ func (*ListImagesRequest) Descriptor() ([]byte, []int) {
 }
 
 type ListImagesResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Images        []*Image               `protobuf:"bytes,1,rep,name=images,proto3" json:"images,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Images         []*Image               `protobuf:"bytes,1,rep,name=images,proto3" json:"images,omitempty"`
+	LastCollection *GarbageCollection     `protobuf:"bytes,2,opt,name=last_collection,json=lastCollection,proto3" json:"last_collection,omitempty"` // unset if there was none since hostd's start
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *ListImagesResponse) Reset() {
@@ -2484,6 +2519,134 @@ func (x *ListImagesResponse) GetImages() []*Image {
 	return nil
 }
 
+func (x *ListImagesResponse) GetLastCollection() *GarbageCollection {
+	if x != nil {
+		return x.LastCollection
+	}
+	return nil
+}
+
+type CollectGarbageRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	FreeBytes     uint64                 `protobuf:"varint,1,opt,name=free_bytes,json=freeBytes,proto3" json:"free_bytes,omitempty"` // how much to delete; all that is unused if there is less
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CollectGarbageRequest) Reset() {
+	*x = CollectGarbageRequest{}
+	mi := &file_host_v1_host_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CollectGarbageRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CollectGarbageRequest) ProtoMessage() {}
+
+func (x *CollectGarbageRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_host_v1_host_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CollectGarbageRequest.ProtoReflect.Descriptor instead.
+func (*CollectGarbageRequest) Descriptor() ([]byte, []int) {
+	return file_host_v1_host_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *CollectGarbageRequest) GetFreeBytes() uint64 {
+	if x != nil {
+		return x.FreeBytes
+	}
+	return 0
+}
+
+// GarbageCollection is what came of one.
+type GarbageCollection struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	At            *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=at,proto3" json:"at,omitempty"`
+	WantedBytes   uint64                 `protobuf:"varint,2,opt,name=wanted_bytes,json=wantedBytes,proto3" json:"wanted_bytes,omitempty"`
+	FreedBytes    uint64                 `protobuf:"varint,3,opt,name=freed_bytes,json=freedBytes,proto3" json:"freed_bytes,omitempty"`
+	Removed       []string               `protobuf:"bytes,4,rep,name=removed,proto3" json:"removed,omitempty"` // digests of images
+	Error         string                 `protobuf:"bytes,5,opt,name=error,proto3" json:"error,omitempty"`     // why less was freed than wanted
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GarbageCollection) Reset() {
+	*x = GarbageCollection{}
+	mi := &file_host_v1_host_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GarbageCollection) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GarbageCollection) ProtoMessage() {}
+
+func (x *GarbageCollection) ProtoReflect() protoreflect.Message {
+	mi := &file_host_v1_host_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GarbageCollection.ProtoReflect.Descriptor instead.
+func (*GarbageCollection) Descriptor() ([]byte, []int) {
+	return file_host_v1_host_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *GarbageCollection) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
+func (x *GarbageCollection) GetWantedBytes() uint64 {
+	if x != nil {
+		return x.WantedBytes
+	}
+	return 0
+}
+
+func (x *GarbageCollection) GetFreedBytes() uint64 {
+	if x != nil {
+		return x.FreedBytes
+	}
+	return 0
+}
+
+func (x *GarbageCollection) GetRemoved() []string {
+	if x != nil {
+		return x.Removed
+	}
+	return nil
+}
+
+func (x *GarbageCollection) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
 type RemoveImageRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Digest        string                 `protobuf:"bytes,1,opt,name=digest,proto3" json:"digest,omitempty"`
@@ -2493,7 +2656,7 @@ type RemoveImageRequest struct {
 
 func (x *RemoveImageRequest) Reset() {
 	*x = RemoveImageRequest{}
-	mi := &file_host_v1_host_proto_msgTypes[40]
+	mi := &file_host_v1_host_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2505,7 +2668,7 @@ func (x *RemoveImageRequest) String() string {
 func (*RemoveImageRequest) ProtoMessage() {}
 
 func (x *RemoveImageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_host_v1_host_proto_msgTypes[40]
+	mi := &file_host_v1_host_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2518,7 +2681,7 @@ func (x *RemoveImageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveImageRequest.ProtoReflect.Descriptor instead.
 func (*RemoveImageRequest) Descriptor() ([]byte, []int) {
-	return file_host_v1_host_proto_rawDescGZIP(), []int{40}
+	return file_host_v1_host_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *RemoveImageRequest) GetDigest() string {
@@ -2536,7 +2699,7 @@ type RemoveImageResponse struct {
 
 func (x *RemoveImageResponse) Reset() {
 	*x = RemoveImageResponse{}
-	mi := &file_host_v1_host_proto_msgTypes[41]
+	mi := &file_host_v1_host_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2548,7 +2711,7 @@ func (x *RemoveImageResponse) String() string {
 func (*RemoveImageResponse) ProtoMessage() {}
 
 func (x *RemoveImageResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_host_v1_host_proto_msgTypes[41]
+	mi := &file_host_v1_host_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2561,7 +2724,7 @@ func (x *RemoveImageResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveImageResponse.ProtoReflect.Descriptor instead.
 func (*RemoveImageResponse) Descriptor() ([]byte, []int) {
-	return file_host_v1_host_proto_rawDescGZIP(), []int{41}
+	return file_host_v1_host_proto_rawDescGZIP(), []int{43}
 }
 
 var File_host_v1_host_proto protoreflect.FileDescriptor
@@ -2721,11 +2884,13 @@ const file_host_v1_host_proto_rawDesc = "" +
 	"\x12DeleteDiskResponse\"\x12\n" +
 	"\x10ListDisksRequest\"@\n" +
 	"\x11ListDisksResponse\x12+\n" +
-	"\x05disks\x18\x01 \x03(\v2\x15.pacific.host.v1.DiskR\x05disks\"\x8b\x01\n" +
+	"\x05disks\x18\x01 \x03(\v2\x15.pacific.host.v1.DiskR\x05disks\"\xac\x01\n" +
 	"\vPullRequest\x12\x1c\n" +
 	"\treference\x18\x01 \x01(\tR\treference\x12F\n" +
 	"\vcredentials\x18\x02 \x01(\v2$.pacific.host.v1.RegistryCredentialsR\vcredentials\x12\x16\n" +
-	"\x06digest\x18\x03 \x01(\tR\x06digest\"\x9b\x01\n" +
+	"\x06digest\x18\x03 \x01(\tR\x06digest\x12\x1f\n" +
+	"\vaccess_keys\x18\x04 \x03(\tR\n" +
+	"accessKeys\"\x9b\x01\n" +
 	"\x13RegistryCredentials\x12\x1a\n" +
 	"\busername\x18\x01 \x01(\tR\busername\x12\x1a\n" +
 	"\bpassword\x18\x02 \x01(\tR\bpassword\x12%\n" +
@@ -2737,7 +2902,7 @@ const file_host_v1_host_proto_rawDesc = "" +
 	"bytes_done\x18\x02 \x01(\x04R\tbytesDone\x12\x1f\n" +
 	"\vbytes_total\x18\x03 \x01(\x04R\n" +
 	"bytesTotal\x12,\n" +
-	"\x05image\x18\x04 \x01(\v2\x16.pacific.host.v1.ImageR\x05image\"\xe8\x01\n" +
+	"\x05image\x18\x04 \x01(\v2\x16.pacific.host.v1.ImageR\x05image\"\xa6\x02\n" +
 	"\x05Image\x12\x16\n" +
 	"\x06digest\x18\x01 \x01(\tR\x06digest\x12\x1e\n" +
 	"\n" +
@@ -2750,12 +2915,28 @@ const file_host_v1_host_proto_rawDesc = "" +
 	"\n" +
 	"size_bytes\x18\x05 \x01(\x04R\tsizeBytes\x12\x16\n" +
 	"\x06config\x18\x06 \x01(\fR\x06config\x127\n" +
-	"\tpulled_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\bpulledAt\"/\n" +
+	"\tpulled_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\bpulledAt\x12<\n" +
+	"\flast_used_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"lastUsedAt\"u\n" +
 	"\x0fGetImageRequest\x12\x1c\n" +
-	"\treference\x18\x01 \x01(\tR\treference\"\x13\n" +
-	"\x11ListImagesRequest\"D\n" +
+	"\treference\x18\x01 \x01(\tR\treference\x12#\n" +
+	"\rverify_access\x18\x02 \x01(\bR\fverifyAccess\x12\x1f\n" +
+	"\vaccess_keys\x18\x03 \x03(\tR\n" +
+	"accessKeys\"\x13\n" +
+	"\x11ListImagesRequest\"\x91\x01\n" +
 	"\x12ListImagesResponse\x12.\n" +
-	"\x06images\x18\x01 \x03(\v2\x16.pacific.host.v1.ImageR\x06images\",\n" +
+	"\x06images\x18\x01 \x03(\v2\x16.pacific.host.v1.ImageR\x06images\x12K\n" +
+	"\x0flast_collection\x18\x02 \x01(\v2\".pacific.host.v1.GarbageCollectionR\x0elastCollection\"6\n" +
+	"\x15CollectGarbageRequest\x12\x1d\n" +
+	"\n" +
+	"free_bytes\x18\x01 \x01(\x04R\tfreeBytes\"\xb3\x01\n" +
+	"\x11GarbageCollection\x12*\n" +
+	"\x02at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12!\n" +
+	"\fwanted_bytes\x18\x02 \x01(\x04R\vwantedBytes\x12\x1f\n" +
+	"\vfreed_bytes\x18\x03 \x01(\x04R\n" +
+	"freedBytes\x12\x18\n" +
+	"\aremoved\x18\x04 \x03(\tR\aremoved\x12\x14\n" +
+	"\x05error\x18\x05 \x01(\tR\x05error\",\n" +
 	"\x12RemoveImageRequest\x12\x16\n" +
 	"\x06digest\x18\x01 \x01(\tR\x06digest\"\x15\n" +
 	"\x13RemoveImageResponse2\xb1\x01\n" +
@@ -2777,12 +2958,13 @@ const file_host_v1_host_proto_rawDesc = "" +
 	"\x05Disks\x12C\n" +
 	"\x06Create\x12\".pacific.host.v1.CreateDiskRequest\x1a\x15.pacific.host.v1.Disk\x12Q\n" +
 	"\x06Delete\x12\".pacific.host.v1.DeleteDiskRequest\x1a#.pacific.host.v1.DeleteDiskResponse\x12M\n" +
-	"\x04List\x12!.pacific.host.v1.ListDisksRequest\x1a\".pacific.host.v1.ListDisksResponse2\xb6\x02\n" +
+	"\x04List\x12!.pacific.host.v1.ListDisksRequest\x1a\".pacific.host.v1.ListDisksResponse2\x94\x03\n" +
 	"\x06Images\x12E\n" +
 	"\x04Pull\x12\x1c.pacific.host.v1.PullRequest\x1a\x1d.pacific.host.v1.PullProgress0\x01\x12?\n" +
 	"\x03Get\x12 .pacific.host.v1.GetImageRequest\x1a\x16.pacific.host.v1.Image\x12O\n" +
 	"\x04List\x12\".pacific.host.v1.ListImagesRequest\x1a#.pacific.host.v1.ListImagesResponse\x12S\n" +
-	"\x06Remove\x12#.pacific.host.v1.RemoveImageRequest\x1a$.pacific.host.v1.RemoveImageResponseB\x1cZ\x1apacific/api/host/v1;hostv1b\x06proto3"
+	"\x06Remove\x12#.pacific.host.v1.RemoveImageRequest\x1a$.pacific.host.v1.RemoveImageResponse\x12\\\n" +
+	"\x0eCollectGarbage\x12&.pacific.host.v1.CollectGarbageRequest\x1a\".pacific.host.v1.GarbageCollectionB\x1cZ\x1apacific/api/host/v1;hostv1b\x06proto3"
 
 var (
 	file_host_v1_host_proto_rawDescOnce sync.Once
@@ -2797,7 +2979,7 @@ func file_host_v1_host_proto_rawDescGZIP() []byte {
 }
 
 var file_host_v1_host_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_host_v1_host_proto_msgTypes = make([]protoimpl.MessageInfo, 45)
+var file_host_v1_host_proto_msgTypes = make([]protoimpl.MessageInfo, 47)
 var file_host_v1_host_proto_goTypes = []any{
 	(Crx_Mode)(0),                 // 0: pacific.host.v1.Crx.Mode
 	(VirtualMachine_Phase)(0),     // 1: pacific.host.v1.VirtualMachine.Phase
@@ -2842,87 +3024,94 @@ var file_host_v1_host_proto_goTypes = []any{
 	(*GetImageRequest)(nil),       // 40: pacific.host.v1.GetImageRequest
 	(*ListImagesRequest)(nil),     // 41: pacific.host.v1.ListImagesRequest
 	(*ListImagesResponse)(nil),    // 42: pacific.host.v1.ListImagesResponse
-	(*RemoveImageRequest)(nil),    // 43: pacific.host.v1.RemoveImageRequest
-	(*RemoveImageResponse)(nil),   // 44: pacific.host.v1.RemoveImageResponse
-	nil,                           // 45: pacific.host.v1.InventoryMachine.LabelsEntry
-	nil,                           // 46: pacific.host.v1.VirtualMachineSpec.LabelsEntry
-	nil,                           // 47: pacific.host.v1.Disk.LabelsEntry
-	(*timestamppb.Timestamp)(nil), // 48: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 49: google.protobuf.Duration
+	(*CollectGarbageRequest)(nil), // 43: pacific.host.v1.CollectGarbageRequest
+	(*GarbageCollection)(nil),     // 44: pacific.host.v1.GarbageCollection
+	(*RemoveImageRequest)(nil),    // 45: pacific.host.v1.RemoveImageRequest
+	(*RemoveImageResponse)(nil),   // 46: pacific.host.v1.RemoveImageResponse
+	nil,                           // 47: pacific.host.v1.InventoryMachine.LabelsEntry
+	nil,                           // 48: pacific.host.v1.VirtualMachineSpec.LabelsEntry
+	nil,                           // 49: pacific.host.v1.Disk.LabelsEntry
+	(*timestamppb.Timestamp)(nil), // 50: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 51: google.protobuf.Duration
 }
 var file_host_v1_host_proto_depIdxs = []int32{
 	7,  // 0: pacific.host.v1.GetInventoryResponse.machines:type_name -> pacific.host.v1.InventoryMachine
 	8,  // 1: pacific.host.v1.GetInventoryResponse.taps:type_name -> pacific.host.v1.InventoryItem
 	8,  // 2: pacific.host.v1.GetInventoryResponse.disks:type_name -> pacific.host.v1.InventoryItem
 	8,  // 3: pacific.host.v1.GetInventoryResponse.cgroups:type_name -> pacific.host.v1.InventoryItem
-	45, // 4: pacific.host.v1.InventoryMachine.labels:type_name -> pacific.host.v1.InventoryMachine.LabelsEntry
+	47, // 4: pacific.host.v1.InventoryMachine.labels:type_name -> pacific.host.v1.InventoryMachine.LabelsEntry
 	10, // 5: pacific.host.v1.VirtualMachineSpec.crx:type_name -> pacific.host.v1.Crx
 	11, // 6: pacific.host.v1.VirtualMachineSpec.guest:type_name -> pacific.host.v1.Guest
 	12, // 7: pacific.host.v1.VirtualMachineSpec.ports:type_name -> pacific.host.v1.Port
 	13, // 8: pacific.host.v1.VirtualMachineSpec.disks:type_name -> pacific.host.v1.DiskAttachment
-	46, // 9: pacific.host.v1.VirtualMachineSpec.labels:type_name -> pacific.host.v1.VirtualMachineSpec.LabelsEntry
+	48, // 9: pacific.host.v1.VirtualMachineSpec.labels:type_name -> pacific.host.v1.VirtualMachineSpec.LabelsEntry
 	0,  // 10: pacific.host.v1.Crx.mode:type_name -> pacific.host.v1.Crx.Mode
 	9,  // 11: pacific.host.v1.VirtualMachine.spec:type_name -> pacific.host.v1.VirtualMachineSpec
 	1,  // 12: pacific.host.v1.VirtualMachine.phase:type_name -> pacific.host.v1.VirtualMachine.Phase
-	48, // 13: pacific.host.v1.VirtualMachine.started_at:type_name -> google.protobuf.Timestamp
+	50, // 13: pacific.host.v1.VirtualMachine.started_at:type_name -> google.protobuf.Timestamp
 	15, // 14: pacific.host.v1.VirtualMachine.last_exit:type_name -> pacific.host.v1.Exit
 	16, // 15: pacific.host.v1.VirtualMachine.ports:type_name -> pacific.host.v1.PortStatus
-	48, // 16: pacific.host.v1.VirtualMachine.guest_ready_at:type_name -> google.protobuf.Timestamp
-	48, // 17: pacific.host.v1.Exit.at:type_name -> google.protobuf.Timestamp
+	50, // 16: pacific.host.v1.VirtualMachine.guest_ready_at:type_name -> google.protobuf.Timestamp
+	50, // 17: pacific.host.v1.Exit.at:type_name -> google.protobuf.Timestamp
 	9,  // 18: pacific.host.v1.CreateRequest.spec:type_name -> pacific.host.v1.VirtualMachineSpec
-	49, // 19: pacific.host.v1.StopRequest.grace:type_name -> google.protobuf.Duration
+	51, // 19: pacific.host.v1.StopRequest.grace:type_name -> google.protobuf.Duration
 	14, // 20: pacific.host.v1.ListResponse.machines:type_name -> pacific.host.v1.VirtualMachine
 	2,  // 21: pacific.host.v1.WatchEvent.type:type_name -> pacific.host.v1.WatchEvent.Type
 	14, // 22: pacific.host.v1.WatchEvent.machine:type_name -> pacific.host.v1.VirtualMachine
 	13, // 23: pacific.host.v1.AttachDiskRequest.disk:type_name -> pacific.host.v1.DiskAttachment
-	47, // 24: pacific.host.v1.Disk.labels:type_name -> pacific.host.v1.Disk.LabelsEntry
+	49, // 24: pacific.host.v1.Disk.labels:type_name -> pacific.host.v1.Disk.LabelsEntry
 	30, // 25: pacific.host.v1.CreateDiskRequest.disk:type_name -> pacific.host.v1.Disk
 	30, // 26: pacific.host.v1.ListDisksResponse.disks:type_name -> pacific.host.v1.Disk
 	37, // 27: pacific.host.v1.PullRequest.credentials:type_name -> pacific.host.v1.RegistryCredentials
 	39, // 28: pacific.host.v1.PullProgress.image:type_name -> pacific.host.v1.Image
-	48, // 29: pacific.host.v1.Image.pulled_at:type_name -> google.protobuf.Timestamp
-	39, // 30: pacific.host.v1.ListImagesResponse.images:type_name -> pacific.host.v1.Image
-	3,  // 31: pacific.host.v1.Host.GetHost:input_type -> pacific.host.v1.GetHostRequest
-	5,  // 32: pacific.host.v1.Host.GetInventory:input_type -> pacific.host.v1.GetInventoryRequest
-	17, // 33: pacific.host.v1.VirtualMachines.Create:input_type -> pacific.host.v1.CreateRequest
-	18, // 34: pacific.host.v1.VirtualMachines.Start:input_type -> pacific.host.v1.StartRequest
-	19, // 35: pacific.host.v1.VirtualMachines.Stop:input_type -> pacific.host.v1.StopRequest
-	20, // 36: pacific.host.v1.VirtualMachines.Destroy:input_type -> pacific.host.v1.DestroyRequest
-	22, // 37: pacific.host.v1.VirtualMachines.Get:input_type -> pacific.host.v1.GetRequest
-	23, // 38: pacific.host.v1.VirtualMachines.List:input_type -> pacific.host.v1.ListRequest
-	25, // 39: pacific.host.v1.VirtualMachines.Watch:input_type -> pacific.host.v1.WatchRequest
-	27, // 40: pacific.host.v1.VirtualMachines.AttachDisk:input_type -> pacific.host.v1.AttachDiskRequest
-	28, // 41: pacific.host.v1.VirtualMachines.DetachDisk:input_type -> pacific.host.v1.DetachDiskRequest
-	31, // 42: pacific.host.v1.Disks.Create:input_type -> pacific.host.v1.CreateDiskRequest
-	32, // 43: pacific.host.v1.Disks.Delete:input_type -> pacific.host.v1.DeleteDiskRequest
-	34, // 44: pacific.host.v1.Disks.List:input_type -> pacific.host.v1.ListDisksRequest
-	36, // 45: pacific.host.v1.Images.Pull:input_type -> pacific.host.v1.PullRequest
-	40, // 46: pacific.host.v1.Images.Get:input_type -> pacific.host.v1.GetImageRequest
-	41, // 47: pacific.host.v1.Images.List:input_type -> pacific.host.v1.ListImagesRequest
-	43, // 48: pacific.host.v1.Images.Remove:input_type -> pacific.host.v1.RemoveImageRequest
-	4,  // 49: pacific.host.v1.Host.GetHost:output_type -> pacific.host.v1.GetHostResponse
-	6,  // 50: pacific.host.v1.Host.GetInventory:output_type -> pacific.host.v1.GetInventoryResponse
-	14, // 51: pacific.host.v1.VirtualMachines.Create:output_type -> pacific.host.v1.VirtualMachine
-	14, // 52: pacific.host.v1.VirtualMachines.Start:output_type -> pacific.host.v1.VirtualMachine
-	14, // 53: pacific.host.v1.VirtualMachines.Stop:output_type -> pacific.host.v1.VirtualMachine
-	21, // 54: pacific.host.v1.VirtualMachines.Destroy:output_type -> pacific.host.v1.DestroyResponse
-	14, // 55: pacific.host.v1.VirtualMachines.Get:output_type -> pacific.host.v1.VirtualMachine
-	24, // 56: pacific.host.v1.VirtualMachines.List:output_type -> pacific.host.v1.ListResponse
-	26, // 57: pacific.host.v1.VirtualMachines.Watch:output_type -> pacific.host.v1.WatchEvent
-	13, // 58: pacific.host.v1.VirtualMachines.AttachDisk:output_type -> pacific.host.v1.DiskAttachment
-	29, // 59: pacific.host.v1.VirtualMachines.DetachDisk:output_type -> pacific.host.v1.DetachDiskResponse
-	30, // 60: pacific.host.v1.Disks.Create:output_type -> pacific.host.v1.Disk
-	33, // 61: pacific.host.v1.Disks.Delete:output_type -> pacific.host.v1.DeleteDiskResponse
-	35, // 62: pacific.host.v1.Disks.List:output_type -> pacific.host.v1.ListDisksResponse
-	38, // 63: pacific.host.v1.Images.Pull:output_type -> pacific.host.v1.PullProgress
-	39, // 64: pacific.host.v1.Images.Get:output_type -> pacific.host.v1.Image
-	42, // 65: pacific.host.v1.Images.List:output_type -> pacific.host.v1.ListImagesResponse
-	44, // 66: pacific.host.v1.Images.Remove:output_type -> pacific.host.v1.RemoveImageResponse
-	49, // [49:67] is the sub-list for method output_type
-	31, // [31:49] is the sub-list for method input_type
-	31, // [31:31] is the sub-list for extension type_name
-	31, // [31:31] is the sub-list for extension extendee
-	0,  // [0:31] is the sub-list for field type_name
+	50, // 29: pacific.host.v1.Image.pulled_at:type_name -> google.protobuf.Timestamp
+	50, // 30: pacific.host.v1.Image.last_used_at:type_name -> google.protobuf.Timestamp
+	39, // 31: pacific.host.v1.ListImagesResponse.images:type_name -> pacific.host.v1.Image
+	44, // 32: pacific.host.v1.ListImagesResponse.last_collection:type_name -> pacific.host.v1.GarbageCollection
+	50, // 33: pacific.host.v1.GarbageCollection.at:type_name -> google.protobuf.Timestamp
+	3,  // 34: pacific.host.v1.Host.GetHost:input_type -> pacific.host.v1.GetHostRequest
+	5,  // 35: pacific.host.v1.Host.GetInventory:input_type -> pacific.host.v1.GetInventoryRequest
+	17, // 36: pacific.host.v1.VirtualMachines.Create:input_type -> pacific.host.v1.CreateRequest
+	18, // 37: pacific.host.v1.VirtualMachines.Start:input_type -> pacific.host.v1.StartRequest
+	19, // 38: pacific.host.v1.VirtualMachines.Stop:input_type -> pacific.host.v1.StopRequest
+	20, // 39: pacific.host.v1.VirtualMachines.Destroy:input_type -> pacific.host.v1.DestroyRequest
+	22, // 40: pacific.host.v1.VirtualMachines.Get:input_type -> pacific.host.v1.GetRequest
+	23, // 41: pacific.host.v1.VirtualMachines.List:input_type -> pacific.host.v1.ListRequest
+	25, // 42: pacific.host.v1.VirtualMachines.Watch:input_type -> pacific.host.v1.WatchRequest
+	27, // 43: pacific.host.v1.VirtualMachines.AttachDisk:input_type -> pacific.host.v1.AttachDiskRequest
+	28, // 44: pacific.host.v1.VirtualMachines.DetachDisk:input_type -> pacific.host.v1.DetachDiskRequest
+	31, // 45: pacific.host.v1.Disks.Create:input_type -> pacific.host.v1.CreateDiskRequest
+	32, // 46: pacific.host.v1.Disks.Delete:input_type -> pacific.host.v1.DeleteDiskRequest
+	34, // 47: pacific.host.v1.Disks.List:input_type -> pacific.host.v1.ListDisksRequest
+	36, // 48: pacific.host.v1.Images.Pull:input_type -> pacific.host.v1.PullRequest
+	40, // 49: pacific.host.v1.Images.Get:input_type -> pacific.host.v1.GetImageRequest
+	41, // 50: pacific.host.v1.Images.List:input_type -> pacific.host.v1.ListImagesRequest
+	45, // 51: pacific.host.v1.Images.Remove:input_type -> pacific.host.v1.RemoveImageRequest
+	43, // 52: pacific.host.v1.Images.CollectGarbage:input_type -> pacific.host.v1.CollectGarbageRequest
+	4,  // 53: pacific.host.v1.Host.GetHost:output_type -> pacific.host.v1.GetHostResponse
+	6,  // 54: pacific.host.v1.Host.GetInventory:output_type -> pacific.host.v1.GetInventoryResponse
+	14, // 55: pacific.host.v1.VirtualMachines.Create:output_type -> pacific.host.v1.VirtualMachine
+	14, // 56: pacific.host.v1.VirtualMachines.Start:output_type -> pacific.host.v1.VirtualMachine
+	14, // 57: pacific.host.v1.VirtualMachines.Stop:output_type -> pacific.host.v1.VirtualMachine
+	21, // 58: pacific.host.v1.VirtualMachines.Destroy:output_type -> pacific.host.v1.DestroyResponse
+	14, // 59: pacific.host.v1.VirtualMachines.Get:output_type -> pacific.host.v1.VirtualMachine
+	24, // 60: pacific.host.v1.VirtualMachines.List:output_type -> pacific.host.v1.ListResponse
+	26, // 61: pacific.host.v1.VirtualMachines.Watch:output_type -> pacific.host.v1.WatchEvent
+	13, // 62: pacific.host.v1.VirtualMachines.AttachDisk:output_type -> pacific.host.v1.DiskAttachment
+	29, // 63: pacific.host.v1.VirtualMachines.DetachDisk:output_type -> pacific.host.v1.DetachDiskResponse
+	30, // 64: pacific.host.v1.Disks.Create:output_type -> pacific.host.v1.Disk
+	33, // 65: pacific.host.v1.Disks.Delete:output_type -> pacific.host.v1.DeleteDiskResponse
+	35, // 66: pacific.host.v1.Disks.List:output_type -> pacific.host.v1.ListDisksResponse
+	38, // 67: pacific.host.v1.Images.Pull:output_type -> pacific.host.v1.PullProgress
+	39, // 68: pacific.host.v1.Images.Get:output_type -> pacific.host.v1.Image
+	42, // 69: pacific.host.v1.Images.List:output_type -> pacific.host.v1.ListImagesResponse
+	46, // 70: pacific.host.v1.Images.Remove:output_type -> pacific.host.v1.RemoveImageResponse
+	44, // 71: pacific.host.v1.Images.CollectGarbage:output_type -> pacific.host.v1.GarbageCollection
+	53, // [53:72] is the sub-list for method output_type
+	34, // [34:53] is the sub-list for method input_type
+	34, // [34:34] is the sub-list for extension type_name
+	34, // [34:34] is the sub-list for extension extendee
+	0,  // [0:34] is the sub-list for field type_name
 }
 
 func init() { file_host_v1_host_proto_init() }
@@ -2940,7 +3129,7 @@ func file_host_v1_host_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_host_v1_host_proto_rawDesc), len(file_host_v1_host_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   45,
+			NumMessages:   47,
 			NumExtensions: 0,
 			NumServices:   4,
 		},

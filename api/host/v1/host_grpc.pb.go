@@ -778,10 +778,11 @@ var Disks_ServiceDesc = grpc.ServiceDesc{
 }
 
 const (
-	Images_Pull_FullMethodName   = "/pacific.host.v1.Images/Pull"
-	Images_Get_FullMethodName    = "/pacific.host.v1.Images/Get"
-	Images_List_FullMethodName   = "/pacific.host.v1.Images/List"
-	Images_Remove_FullMethodName = "/pacific.host.v1.Images/Remove"
+	Images_Pull_FullMethodName           = "/pacific.host.v1.Images/Pull"
+	Images_Get_FullMethodName            = "/pacific.host.v1.Images/Get"
+	Images_List_FullMethodName           = "/pacific.host.v1.Images/List"
+	Images_Remove_FullMethodName         = "/pacific.host.v1.Images/Remove"
+	Images_CollectGarbage_FullMethodName = "/pacific.host.v1.Images/CollectGarbage"
 )
 
 // ImagesClient is the client API for Images service.
@@ -794,11 +795,15 @@ type ImagesClient interface {
 	// a failure is the stream's status: UNAUTHENTICATED/PERMISSION_DENIED (credentials), NOT_FOUND (no such image or platform),
 	// UNAVAILABLE (registry does not answer), DATA_LOSS (a digest does not match), with the registry's own words as message.
 	Pull(ctx context.Context, in *PullRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[PullProgress], error)
-	// Get finds an image by a reference it was pulled by (with tag or digest). NOT_FOUND where the host has it not.
+	// Get finds an image by a reference it was pulled by (with tag or digest), and checks its disk. NOT_FOUND where the host
+	// has it not or its disk is damaged; PERMISSION_DENIED where verify_access is set and no access key fits.
 	Get(ctx context.Context, in *GetImageRequest, opts ...grpc.CallOption) (*Image, error)
 	List(ctx context.Context, in *ListImagesRequest, opts ...grpc.CallOption) (*ListImagesResponse, error)
 	// Remove deletes an image disk that no machine uses.
 	Remove(ctx context.Context, in *RemoveImageRequest, opts ...grpc.CallOption) (*RemoveImageResponse, error)
+	// CollectGarbage deletes cached layers and images that no machine uses, the longest unused first, until so many bytes
+	// are free. hostd does the same by itself when its datastore fills.
+	CollectGarbage(ctx context.Context, in *CollectGarbageRequest, opts ...grpc.CallOption) (*GarbageCollection, error)
 }
 
 type imagesClient struct {
@@ -858,6 +863,16 @@ func (c *imagesClient) Remove(ctx context.Context, in *RemoveImageRequest, opts 
 	return out, nil
 }
 
+func (c *imagesClient) CollectGarbage(ctx context.Context, in *CollectGarbageRequest, opts ...grpc.CallOption) (*GarbageCollection, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GarbageCollection)
+	err := c.cc.Invoke(ctx, Images_CollectGarbage_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // ImagesServer is the server API for Images service.
 // All implementations must embed UnimplementedImagesServer
 // for forward compatibility.
@@ -868,11 +883,15 @@ type ImagesServer interface {
 	// a failure is the stream's status: UNAUTHENTICATED/PERMISSION_DENIED (credentials), NOT_FOUND (no such image or platform),
 	// UNAVAILABLE (registry does not answer), DATA_LOSS (a digest does not match), with the registry's own words as message.
 	Pull(*PullRequest, grpc.ServerStreamingServer[PullProgress]) error
-	// Get finds an image by a reference it was pulled by (with tag or digest). NOT_FOUND where the host has it not.
+	// Get finds an image by a reference it was pulled by (with tag or digest), and checks its disk. NOT_FOUND where the host
+	// has it not or its disk is damaged; PERMISSION_DENIED where verify_access is set and no access key fits.
 	Get(context.Context, *GetImageRequest) (*Image, error)
 	List(context.Context, *ListImagesRequest) (*ListImagesResponse, error)
 	// Remove deletes an image disk that no machine uses.
 	Remove(context.Context, *RemoveImageRequest) (*RemoveImageResponse, error)
+	// CollectGarbage deletes cached layers and images that no machine uses, the longest unused first, until so many bytes
+	// are free. hostd does the same by itself when its datastore fills.
+	CollectGarbage(context.Context, *CollectGarbageRequest) (*GarbageCollection, error)
 	mustEmbedUnimplementedImagesServer()
 }
 
@@ -894,6 +913,9 @@ func (UnimplementedImagesServer) List(context.Context, *ListImagesRequest) (*Lis
 }
 func (UnimplementedImagesServer) Remove(context.Context, *RemoveImageRequest) (*RemoveImageResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Remove not implemented")
+}
+func (UnimplementedImagesServer) CollectGarbage(context.Context, *CollectGarbageRequest) (*GarbageCollection, error) {
+	return nil, status.Error(codes.Unimplemented, "method CollectGarbage not implemented")
 }
 func (UnimplementedImagesServer) mustEmbedUnimplementedImagesServer() {}
 func (UnimplementedImagesServer) testEmbeddedByValue()                {}
@@ -981,6 +1003,24 @@ func _Images_Remove_Handler(srv interface{}, ctx context.Context, dec func(inter
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Images_CollectGarbage_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CollectGarbageRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ImagesServer).CollectGarbage(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Images_CollectGarbage_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ImagesServer).CollectGarbage(ctx, req.(*CollectGarbageRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Images_ServiceDesc is the grpc.ServiceDesc for Images service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -999,6 +1039,10 @@ var Images_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Remove",
 			Handler:    _Images_Remove_Handler,
+		},
+		{
+			MethodName: "CollectGarbage",
+			Handler:    _Images_CollectGarbage_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

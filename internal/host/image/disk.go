@@ -7,8 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"strings"
-
-	"golang.org/x/sys/unix"
 )
 
 // maxDisk bounds the size of an image, uncompressed. The file is sparse: only what is used costs.
@@ -28,11 +26,8 @@ func diskSize(free uint64) (uint64, error) {
 }
 
 func freeSpace(dir string) (uint64, error) {
-	var st unix.Statfs_t
-	if err := unix.Statfs(dir, &st); err != nil {
-		return 0, fmt.Errorf("free space of %s: %w", dir, err)
-	}
-	return st.Bavail * uint64(st.Bsize), nil
+	disk, err := spaceOf(dir)
+	return disk.free, err
 }
 
 // makeDisk makes the empty file system that a fetcher unpacks an image on.

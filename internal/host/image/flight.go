@@ -35,7 +35,7 @@ type flight struct {
 func (j job) key() string {
 	h := sha256.New()
 	credentials, _ := proto.MarshalOptions{Deterministic: true}.Marshal(j.credentials)
-	fmt.Fprintf(h, "%q %q %q", j.ref, j.digest, credentials)
+	fmt.Fprintf(h, "%q %q %q %q", j.ref, j.digest, credentials, j.keys)
 	return hex.EncodeToString(h.Sum(nil))
 }
 

@@ -66,6 +66,7 @@ type job struct {
 	ref         reference
 	digest      string // to fetch exactly; may be empty
 	credentials *hostv1.RegistryCredentials
+	keys        []string // of who may use the image; none for everybody
 	report      func(*hostv1.PullProgress)
 }
 
@@ -99,11 +100,7 @@ func (s *Service) prepare(ctx context.Context, dir string) error {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return status.Errorf(codes.Internal, "image disk: %v", err)
 	}
-	free, err := freeSpace(dir)
-	if err != nil {
-		return status.Error(codes.Internal, err.Error())
-	}
-	size, err := diskSize(free)
+	size, err := s.roomFor(dir)
 	if err != nil {
 		return status.Error(codes.ResourceExhausted, err.Error())
 	}
@@ -111,6 +108,22 @@ func (s *Service) prepare(ctx context.Context, dir string) error {
 		return status.Errorf(codes.Internal, "image disk: %v", err)
 	}
 	return nil
+}
+
+// roomFor is the size of a new disk; unused images make room where there is too little.
+func (s *Service) roomFor(dir string) (uint64, error) {
+	free, err := freeSpace(dir)
+	if err != nil {
+		return 0, err
+	}
+	if size, err := diskSize(free); err == nil {
+		return size, nil
+	}
+	s.collect(minDisk*2, s.Garbage.MinAge)
+	if free, err = freeSpace(dir); err != nil {
+		return 0, err
+	}
+	return diskSize(free)
 }
 
 // fetch runs the machine.
@@ -249,11 +262,15 @@ func (s *Service) keep(disk string, j job, result *fetcherv1.Result) (record, er
 	r := record{
 		Digest: result.Digest, Filesystem: result.Filesystem, SizeBytes: result.SizeBytes, Config: result.Config, PulledAt: time.Now().UTC(),
 	}
-	kept, err := s.Store.publish(disk, r, j.references(result)...)
+	kept, err := s.Store.publish(disk, r, j.claim(j.references(result)...))
 	if err != nil {
 		return record{}, status.Errorf(codes.Internal, "%v", err)
 	}
 	return kept, nil
+}
+
+func (j job) claim(references ...string) claim {
+	return claim{references: references, repository: j.ref.repository, keys: j.keys}
 }
 
 // references are all by which the image can be found: the tag, the digest it had, and that of the platform's manifest.

@@ -21,6 +21,10 @@ type record struct {
 	SizeBytes  uint64               `json:"sizeBytes"`
 	Config     []byte               `json:"config"`
 	PulledAt   time.Time            `json:"pulledAt"`
+	// Checksum of the disk, see checksum.
+	Checksum string `json:"checksum,omitempty"`
+	// Access by repository, of those it was pulled from.
+	Access map[string]access `json:"access,omitempty"`
 }
 
 func (r record) message() *hostv1.Image {

@@ -2,15 +2,20 @@ package image
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	hostv1 "pacific/api/host/v1"
 )
@@ -42,6 +47,8 @@ type Config struct {
 	CPUs uint32
 	// MemoryBytes of a machine that pulls; 0 for DefaultMemory.
 	MemoryBytes uint64
+	// Garbage says when images are removed; the zero value is DefaultGarbagePolicy.
+	Garbage GarbagePolicy
 }
 
 // Service implements hostv1.ImagesServer.
@@ -51,12 +58,18 @@ type Service struct {
 	flights flights
 	pulls   chan struct{}
 	connect func(ctx context.Context, socket string) (session, error)
+
+	collecting     sync.Mutex
+	lastCollection atomic.Pointer[hostv1.GarbageCollection]
 }
 
 // NewService cleans up what pulls left behind that were cut off by hostd's end, and serves then.
 func NewService(ctx context.Context, c Config) (*Service, error) {
 	if c.MemoryBytes == 0 {
 		c.MemoryBytes = DefaultMemory
+	}
+	if c.Garbage == (GarbagePolicy{}) {
+		c.Garbage = DefaultGarbagePolicy
 	}
 	s := &Service{
 		Config:  c,
@@ -97,7 +110,7 @@ func newJob(req *hostv1.PullRequest) (job, error) {
 	if err != nil {
 		return job{}, err
 	}
-	j := job{ref: ref, digest: req.GetDigest(), credentials: req.GetCredentials()}
+	j := job{ref: ref, digest: req.GetDigest(), credentials: req.GetCredentials(), keys: req.GetAccessKeys()}
 	if j.digest == "" {
 		j.digest = ref.digest
 	}
@@ -133,19 +146,24 @@ func (s *Service) ensure(ctx context.Context, j job, report func(*hostv1.PullPro
 }
 
 // have finds the image that a job wants, by the digest if it names one. A tag that comes with the digest is moved to it.
+// Whoever names the digest had it from the registry with the same credentials, so that he may use the image.
 func (s *Service) have(j job) (record, bool, error) {
-	if j.digest == "" {
-		r, ok := s.Store.find(j.ref.String())
-		return r, ok, nil
+	wanted := j.ref.String()
+	if j.digest != "" {
+		wanted = j.ref.at(j.digest)
 	}
-	r, ok := s.Store.find(j.ref.at(j.digest))
-	if !ok {
-		return r, false, nil
+	r, ok := s.Store.find(wanted)
+	if !ok || j.digest == "" && !r.allows(j.ref.repository, j.keys) {
+		return record{}, false, nil
 	}
-	if owner, ok := s.Store.find(j.ref.String()); ok && owner.Digest == r.Digest {
-		return r, true, nil
+	s.Store.touch(r.Digest)
+	switch err := s.Store.Verify(r.Digest); {
+	case errors.Is(err, errDamaged), errors.Is(err, fs.ErrNotExist):
+		return record{}, false, nil
+	case err != nil:
+		return record{}, false, status.Error(codes.Internal, err.Error())
 	}
-	r, err := s.Store.addReferences(r.Digest, time.Now().UTC(), j.ref.String())
+	r, err := s.Store.claim(r.Digest, time.Now().UTC(), j.claim(j.ref.String()))
 	if err != nil {
 		return record{}, false, status.Error(codes.Internal, err.Error())
 	}
@@ -176,18 +194,41 @@ func (s *Service) Get(_ context.Context, req *hostv1.GetImageRequest) (*hostv1.I
 	if err != nil {
 		return nil, status.Errorf(codes.InvalidArgument, "image %q: %v", req.GetReference(), err)
 	}
+	missing := status.Errorf(codes.NotFound, "the host does not have image %s; pull it first", ref)
 	r, ok := s.Store.find(ref.String())
 	if !ok {
-		return nil, status.Errorf(codes.NotFound, "the host does not have image %s; pull it first", ref)
+		return nil, missing
 	}
-	return r.message(), nil
+	if req.GetVerifyAccess() && !r.allows(ref.repository, req.GetAccessKeys()) {
+		return nil, status.Errorf(codes.PermissionDenied, "image %s was pulled with other credentials; pull it to have yours checked", ref)
+	}
+	if _, listed := r.Access[ref.repository]; listed && req.GetVerifyAccess() && len(req.GetAccessKeys()) > 0 {
+		// One key was right, so the others are the same owner's: a secret whose password has changed, or that was renamed.
+		if _, err := s.Store.claim(r.Digest, r.PulledAt, claim{repository: ref.repository, keys: req.GetAccessKeys()}); err != nil {
+			return nil, status.Error(codes.Internal, err.Error())
+		}
+	}
+	s.Store.touch(r.Digest)
+	switch err := s.Store.Verify(r.Digest); {
+	case errors.Is(err, errDamaged), errors.Is(err, fs.ErrNotExist):
+		return nil, missing
+	case err != nil:
+		return nil, status.Error(codes.Internal, err.Error())
+	}
+	return s.message(r), nil
+}
+
+func (s *Service) message(r record) *hostv1.Image {
+	image := r.message()
+	image.LastUsedAt = timestamppb.New(s.Store.lastUsed(r))
+	return image
 }
 
 // List implements hostv1.ImagesServer.
 func (s *Service) List(context.Context, *hostv1.ListImagesRequest) (*hostv1.ListImagesResponse, error) {
-	resp := &hostv1.ListImagesResponse{}
+	resp := &hostv1.ListImagesResponse{LastCollection: s.lastCollection.Load()}
 	for _, r := range s.Store.list() {
-		resp.Images = append(resp.Images, r.message())
+		resp.Images = append(resp.Images, s.message(r))
 	}
 	slices.SortFunc(resp.Images, func(a, b *hostv1.Image) int { return strings.Compare(a.Digest, b.Digest) })
 	return resp, nil

@@ -31,14 +31,16 @@ const (
 
 // Store keeps image disks and their records. It resolves their disk ids for the machines of the host.
 type Store struct {
-	dir    string
-	mu     sync.Mutex
-	images map[string]record // by digest
+	dir      string
+	verified verifier
+	mu       sync.Mutex
+	images   map[string]record    // by digest
+	used     map[string]time.Time // by digest, since hostd's start
 }
 
 // OpenStore reads the records below the state directory. What a pull that was cut off left behind stays until Sweep.
 func OpenStore(stateDir string) (*Store, error) {
-	s := &Store{dir: filepath.Join(stateDir, "images"), images: map[string]record{}}
+	s := &Store{dir: filepath.Join(stateDir, "images"), images: map[string]record{}, used: map[string]time.Time{}}
 	if err := os.MkdirAll(s.dir, 0o700); err != nil {
 		return nil, fmt.Errorf("image store: %w", err)
 	}
@@ -90,7 +92,7 @@ func (s *Store) Sweep() error {
 	return errors.Join(errs...)
 }
 
-// DiskPath resolves the id of an image's disk, which is read-only, or of the disk of a pull under way.
+// DiskPath resolves the id of an image's disk, which is read-only and has been checked, or of the disk of a pull under way.
 func (s *Store) DiskPath(id string) (path string, readOnly bool, err error) {
 	rest, ok := strings.CutPrefix(id, diskPrefix)
 	if !ok {
@@ -103,12 +105,46 @@ func (s *Store) DiskPath(id string) (path string, readOnly bool, err error) {
 		}
 		return path, false, nil
 	}
+	digest := "sha256:" + rest
+	s.touch(digest)
+	switch err := s.Verify(digest); {
+	case errors.Is(err, errDamaged):
+		return "", false, fmt.Errorf("disk %s: %w: %w", id, disk.ErrNoDisk, err)
+	case errors.Is(err, fs.ErrNotExist):
+		return "", false, fmt.Errorf("disk %s: the host has no such image: %w", id, disk.ErrNoDisk)
+	case err != nil:
+		return "", false, fmt.Errorf("disk %s: %w", id, err)
+	}
+	return s.path(digest, diskFile), true, nil
+}
+
+// touch notes that somebody uses an image or is about to. The record's modification time keeps that over hostd's end; it
+// is for garbage collection only, so that nothing waits for it to reach the disk.
+func (s *Store) touch(digest string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, ok := s.images["sha256:"+rest]; !ok {
-		return "", false, fmt.Errorf("disk %s: the host has no such image: %w", id, disk.ErrNoDisk)
+	if _, ok := s.images[digest]; ok {
+		s.used[digest] = time.Now()
+		_ = os.Chtimes(s.path(digest, recordFile), s.used[digest], s.used[digest])
 	}
-	return s.path("sha256:"+rest, diskFile), true, nil
+}
+
+// lastUsed is when an image was last used, or pulled.
+func (s *Store) lastUsed(r record) time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.lastUsedLocked(r)
+}
+
+func (s *Store) lastUsedLocked(r record) time.Time {
+	last := r.PulledAt
+	if info, err := os.Stat(s.path(r.Digest, recordFile)); err == nil && info.ModTime().After(last) {
+		last = info.ModTime()
+	}
+	if used := s.used[r.Digest]; used.After(last) {
+		last = used
+	}
+	return last
 }
 
 func (s *Store) path(digest, file string) string { return filepath.Join(s.dir, hexOf(digest), file) }
@@ -141,24 +177,34 @@ func (s *Store) list() []record {
 
 // publish makes an image of a disk that a pull has finished: the disk comes to its place before the record, so that a
 // record never stands for a disk that is not there. A disk that the store already has is kept.
-func (s *Store) publish(pulled string, r record, references ...string) (record, error) {
+func (s *Store) publish(pulled string, r record, c claim) (record, error) {
+	if err := syncPath(pulled); err != nil {
+		return record{}, fmt.Errorf("keep disk of image %s: %w", r.Digest, err)
+	}
+	var err error
+	if r.Checksum, err = checksum(pulled); err != nil {
+		return record{}, fmt.Errorf("keep disk of image %s: %w", r.Digest, err)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if _, ok := s.images[r.Digest]; !ok {
 		if err := s.place(pulled, r.Digest); err != nil {
 			return record{}, fmt.Errorf("keep disk of image %s: %w", r.Digest, err)
 		}
-		if err := s.write(r); err != nil {
+		// Never without its access list, not even for a moment: none means everybody.
+		first, _ := r.withAccess(c.repository, c.keys)
+		if err := s.write(first); err != nil {
 			return record{}, err
 		}
 	}
-	return s.refer(r.Digest, r.PulledAt, references...)
+	kept, err := s.refer(r.Digest, r.PulledAt, c)
+	if now, statErr := fingerprintOf(s.path(r.Digest, diskFile)); err == nil && statErr == nil && kept.Checksum == r.Checksum {
+		s.verified.remember(r.Digest, now)
+	}
+	return kept, err
 }
 
 func (s *Store) place(pulled, digest string) error {
-	if err := syncPath(pulled); err != nil {
-		return err
-	}
 	target := s.path(digest, "")
 	if err := os.MkdirAll(target, 0o700); err != nil {
 		return err
@@ -177,20 +223,31 @@ func syncPath(path string) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
-// addReferences gives an image of the store more references; other images lose them.
-func (s *Store) addReferences(digest string, at time.Time, references ...string) (record, error) {
+// claim is what a pull proves about an image: by which references it is found, and who may use it by the repository.
+type claim struct {
+	references []string
+	repository string
+	keys       []string
+}
+
+// claim gives an image of the store more references, which other images lose, and users.
+func (s *Store) claim(digest string, at time.Time, c claim) (record, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.refer(digest, at, references...)
+	return s.refer(digest, at, c)
 }
 
 // refer needs the lock. The new owner of a reference is written first: a crash then leaves two, and the later one counts.
-func (s *Store) refer(digest string, at time.Time, references ...string) (record, error) {
+func (s *Store) refer(digest string, at time.Time, c claim) (record, error) {
 	r, ok := s.images[digest]
 	if !ok {
 		return record{}, fmt.Errorf("image %s: %w", digest, fs.ErrNotExist)
 	}
-	r = r.withReferences(at, references...)
+	r, wider := r.withAccess(c.repository, c.keys)
+	if !wider && s.owns(r, c.references) {
+		return r, nil
+	}
+	r = r.withReferences(at, c.references...)
 	if err := s.write(r); err != nil {
 		return record{}, err
 	}
@@ -198,13 +255,25 @@ func (s *Store) refer(digest string, at time.Time, references ...string) (record
 		if other.Digest == digest {
 			continue
 		}
-		if less, changed := other.withoutReferences(references...); changed {
+		if less, changed := other.withoutReferences(c.references...); changed {
 			if err := s.write(less); err != nil {
 				return record{}, err
 			}
 		}
 	}
 	return r, nil
+}
+
+// owns tells whether an image has all of the references, and no other image has one of them. It needs the lock.
+func (s *Store) owns(r record, references []string) bool {
+	for _, ref := range references {
+		for _, other := range s.images {
+			if _, has := other.References[ref]; has != (other.Digest == r.Digest) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 func (s *Store) write(r record) error {
@@ -221,11 +290,21 @@ func (s *Store) write(r record) error {
 
 // remove deletes an image: the record first, then the disk.
 func (s *Store) remove(digest string) error {
+	_, err := s.removeIf(digest, func(time.Time) bool { return true })
+	return err
+}
+
+// removeIf removes an image if the time of its last use pleases; nobody can begin to use it in between.
+func (s *Store) removeIf(digest string, old func(lastUsed time.Time) bool) (removed bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if r, ok := s.images[digest]; ok && !old(s.lastUsedLocked(r)) {
+		return false, nil
+	}
 	if err := os.Remove(s.path(digest, recordFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("remove image %s: %w", digest, err)
+		return false, fmt.Errorf("remove image %s: %w", digest, err)
 	}
 	delete(s.images, digest)
-	return os.RemoveAll(s.path(digest, ""))
+	delete(s.used, digest)
+	return true, os.RemoveAll(s.path(digest, ""))
 }

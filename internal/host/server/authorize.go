@@ -31,6 +31,8 @@ var allowed = func() map[string][]string {
 		hostv1.Images_Get_FullMethodName:    {imageController, spherelet},
 		hostv1.Images_List_FullMethodName:   {imageController, spherelet},
 		hostv1.Images_Remove_FullMethodName: {imageController},
+		// The spherelet when its node is under disk pressure.
+		hostv1.Images_CollectGarbage_FullMethodName: {spherelet},
 	}
 	for _, service := range []grpc.ServiceDesc{hostv1.VirtualMachines_ServiceDesc, hostv1.Disks_ServiceDesc} {
 		for _, method := range service.Methods {
