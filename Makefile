@@ -31,8 +31,14 @@ purge: bin/pacific ## Stop everything and delete the cluster's state
 PROGRAMS := pacific supervisor kubectl hostd spherelet dataplane registry examples/web
 GUEST := vmlinux crx-init personalities/agent personalities/fetcher
 
+# The kernel is compiled while modules are downloaded; the programs one after another, since they share packages.
 .PHONY: build
-build: install $(PROGRAMS:%=bin/%) $(GUEST:%=bin/guest/%) ## Build all programs into bin/ and what goes into guests into bin/guest/
+build: install ## Build all programs into bin/ and what goes into guests into bin/guest/
+	@$(MAKE) --no-print-directory -j2 bin/guest/vmlinux programs
+
+.PHONY: programs
+programs:
+	@$(MAKE) --no-print-directory -j1 $(PROGRAMS:%=bin/%) $(filter-out bin/guest/vmlinux,$(GUEST:%=bin/guest/%))
 
 .PHONY: install
 install: ## Install missing Debian packages, see hack/packages.txt
