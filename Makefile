@@ -135,3 +135,4 @@ bin/examples/web: FORCE
 -include internal/supervisor/supervisor.mk
 -include internal/spherelet/spherelet.mk
 -include internal/dataplane/dataplane.mk
+-include test/conformance/conformance.mk

@@ -50,11 +50,11 @@ func Build(ctx context.Context, name string, in Inputs) (Image, error) {
 	return img, nil
 }
 
-// amd64 is the platform of the project's hosts.
-var amd64 = v1.Platform{OS: "linux", Architecture: "amd64"}
+// AMD64 is the platform of the project's hosts.
+var AMD64 = v1.Platform{OS: "linux", Architecture: "amd64"}
 
-// assemble makes an OCI image of layers and a configuration.
-func assemble(platform v1.Platform, config v1.Config, layers ...v1.Layer) (v1.Image, error) {
+// Assemble makes an OCI image of layers and a configuration.
+func Assemble(platform v1.Platform, config v1.Config, layers ...v1.Layer) (v1.Image, error) {
 	img := mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON)
 	img, err := mutate.AppendLayers(img, layers...)
 	if err != nil {

@@ -24,24 +24,25 @@ extra:x:1003:app
 
 // busybox is a small userland: one program and its links.
 func busybox(ctx context.Context, in Inputs) (Image, error) {
-	layer, err := userland(ctx, in)
+	layer, err := Userland(ctx, in.Busybox)
 	if err != nil {
 		return nil, err
 	}
-	return assemble(amd64, v1.Config{Env: []string{defaultPath}, Cmd: []string{"sh"}}, layer)
+	return Assemble(AMD64, v1.Config{Env: []string{DefaultPath}, Cmd: []string{"sh"}}, layer)
 }
 
-const defaultPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+// DefaultPath is the search path that an image has when it says no other.
+const DefaultPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-// userland is a layer with busybox and what programs expect around it.
-func userland(ctx context.Context, in Inputs) (v1.Layer, error) {
-	program, err := os.ReadFile(in.Busybox)
+// Userland is a layer with a static busybox, links for all that it can do, and what programs expect around it.
+func Userland(ctx context.Context, busybox string) (v1.Layer, error) {
+	program, err := os.ReadFile(busybox)
 	if err != nil {
 		return nil, fmt.Errorf("static busybox (Debian's busybox-static has one): %w", err)
 	}
-	applets, err := exec.CommandContext(ctx, in.Busybox, "--list").Output()
+	applets, err := exec.CommandContext(ctx, busybox, "--list").Output()
 	if err != nil {
-		return nil, fmt.Errorf("%s --list: %w", in.Busybox, err)
+		return nil, fmt.Errorf("%s --list: %w", busybox, err)
 	}
 	entries := []Entry{
 		Dir("bin", 0o755), Dir("etc", 0o755), Dir("home", 0o755), Dir("home/app", 0o750).Owned(1001, 1002),

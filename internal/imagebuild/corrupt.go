@@ -17,7 +17,7 @@ func PushCorrupt(ctx context.Context, ref, dataDir, caFile string, auth authn.Au
 	if err != nil {
 		return err
 	}
-	img, err := assemble(amd64, v1.Config{Cmd: []string{"/none"}}, layer)
+	img, err := Assemble(AMD64, v1.Config{Cmd: []string{"/none"}}, layer)
 	if err != nil {
 		return err
 	}

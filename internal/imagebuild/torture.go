@@ -41,11 +41,11 @@ func torture(ctx context.Context, in Inputs) (Image, error) {
 	// The other platform comes first, so that taking the first is a mistake that shows.
 	return mutate.AppendManifests(mutate.IndexMediaType(empty.Index, types.OCIImageIndex),
 		mutate.IndexAddendum{Add: other, Descriptor: v1.Descriptor{Platform: &arm64}},
-		mutate.IndexAddendum{Add: own, Descriptor: v1.Descriptor{Platform: &amd64}}), nil
+		mutate.IndexAddendum{Add: own, Descriptor: v1.Descriptor{Platform: &AMD64}}), nil
 }
 
 func tortureImage(ctx context.Context, in Inputs) (v1.Image, error) {
-	base, err := userland(ctx, in)
+	base, err := Userland(ctx, in.Busybox)
 	if err != nil {
 		return nil, err
 	}
@@ -61,9 +61,9 @@ func tortureImage(ctx context.Context, in Inputs) (v1.Image, error) {
 		}
 		layers = append(layers, layer)
 	}
-	return assemble(amd64, v1.Config{
+	return Assemble(AMD64, v1.Config{
 		User:         "app",
-		Env:          []string{defaultPath, "GREETING=hello world", "EMPTY="},
+		Env:          []string{DefaultPath, "GREETING=hello world", "EMPTY="},
 		WorkingDir:   "/srv",
 		Entrypoint:   []string{"/bin/entry"},
 		Cmd:          []string{"one", "two words"},
@@ -142,7 +142,7 @@ func foreign(platform v1.Platform) (v1.Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	return assemble(platform, v1.Config{Entrypoint: []string{"/bin/entry"}}, layer)
+	return Assemble(platform, v1.Config{Entrypoint: []string{"/bin/entry"}}, layer)
 }
 
 // otherPlatform is no index, so its own configuration is what says that it is for another platform.
@@ -166,7 +166,7 @@ func large(context.Context, Inputs) (Image, error) {
 		}
 		layers = append(layers, layer)
 	}
-	return assemble(amd64, v1.Config{Cmd: []string{"/none"}}, layers...)
+	return Assemble(AMD64, v1.Config{Cmd: []string{"/none"}}, layers...)
 }
 
 // noise is the same for the same seed and does not compress.

@@ -18,8 +18,8 @@ func web(_ context.Context, in Inputs) (Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	return assemble(amd64, v1.Config{
-		Env:          []string{defaultPath},
+	return Assemble(AMD64, v1.Config{
+		Env:          []string{DefaultPath},
 		Entrypoint:   []string{"/web"},
 		User:         "65532:65532",
 		ExposedPorts: map[string]struct{}{"8080/tcp": {}},
