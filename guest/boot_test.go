@@ -251,7 +251,7 @@ func TestIdentity(t *testing.T) {
 	m.expectReady()
 	m.expectOnConsole("waiting")
 	id, err := json.Marshal(crx.Message{Identity: &crx.Identity{
-		Entropy: make([]byte, 64), UnixNanos: time.Now().UnixNano(), Hostname: "clone-7", MachineID: strings.Repeat("7", 32),
+		Entropy: make([]byte, 64), StepNanos: int64(time.Hour), Hostname: "clone-7", MachineID: strings.Repeat("7", 32),
 	}})
 	if err != nil {
 		t.Fatal(err)

@@ -23,6 +23,17 @@ const PersonalityProbe = "probe"
 const (
 	ParamPersonality = "crx.personality" // name of the personality; [PersonalityProbe] needs no file
 	ParamHostname    = "crx.hostname"
+	// ParamTemplate "1" makes a template of the machine: PID 1 holds the personality once it waits for work.
+	ParamTemplate = "crx.template"
+)
+
+// NotifyFD is an open descriptor of a personality that runs in a template; elsewhere it is not there. The environment variable
+// [NotifyEnv] says so. The personality closes it when it waits for work and has opened its port, and not before it has
+// done what every clone would otherwise have to do for itself. Nothing it does until then may depend on randomness, time or names,
+// since all clones share it.
+const (
+	NotifyFD  = 3
+	NotifyEnv = "CRX_NOTIFY_FD"
 )
 
 // Message is one line on the init channel. Exactly one field is set.
@@ -33,6 +44,7 @@ const (
 type Message struct {
 	// From PID 1.
 	Ready  *Ready  `json:"ready,omitempty"`
+	Held   *Held   `json:"held,omitempty"`
 	Exited *Exited `json:"exited,omitempty"`
 	Pong   *Pong   `json:"pong,omitempty"`
 	// From the host.
@@ -48,6 +60,9 @@ type Ready struct {
 	UptimeMillis int64 `json:"uptimeMillis"`
 }
 
+// Held says that the personality is stopped and waits for the [Identity] of a clone. The host may save the machine now.
+type Held struct{}
+
 // Exited says that the personality has ended and the machine powers off.
 type Exited struct {
 	ExitCode int    `json:"exitCode"`
@@ -60,12 +75,18 @@ type PowerOff struct {
 	GraceMillis int64 `json:"graceMillis"`
 }
 
-// Identity makes a machine restored from a template an individual. PID 1 answers with Ready.
+// Identity makes a machine restored from a template an individual. PID 1 takes it on before it lets the personality go, and
+// answers with Ready.
 type Identity struct {
-	Entropy   []byte `json:"entropy"`
-	UnixNanos int64  `json:"unixNanos"`
+	// Entropy for the kernel's random number generator, at least 64 bytes.
+	Entropy []byte `json:"entropy"`
+	// StepNanos is how far the wall clock has to be put forward. The host learns it by Ping, since a message may be long under way.
+	StepNanos int64 `json:"stepNanos"`
+	// Hostname and MachineID (32 hexadecimal digits, see machine-id(5)).
 	Hostname  string `json:"hostname,omitempty"`
 	MachineID string `json:"machineID,omitempty"`
+	// MACs are the hardware addresses of the machine's network devices, in the order of their indexes.
+	MACs []string `json:"macs,omitempty"`
 }
 
 // Ping asks for a Pong with the same Nonce.
@@ -76,4 +97,6 @@ type Ping struct {
 // Pong answers a Ping.
 type Pong struct {
 	Nonce uint64 `json:"nonce"`
+	// UnixNanos is the guest's wall clock.
+	UnixNanos int64 `json:"unixNanos"`
 }

@@ -12,13 +12,17 @@ import (
 )
 
 // Serve opens the port, a virtio-serial character device, and calls handle with each session, in a goroutine of its own.
-// It returns when ctx ends or the port is gone for good. A host that disconnects only ends the session.
-func Serve(ctx context.Context, portPath string, handle func(*Session)) error {
+// It returns when ctx ends or the port is gone for good. A host that disconnects only ends the session. opened is called
+// once the port is open, that is when a host can be heard; nil for nothing.
+func Serve(ctx context.Context, portPath string, opened func(), handle func(*Session)) error {
 	p, err := openPort(portPath)
 	if err != nil {
 		return err
 	}
 	defer p.Close()
+	if opened != nil {
+		opened()
+	}
 	return serve(ctx, p, handle)
 }
 

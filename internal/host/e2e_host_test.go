@@ -126,6 +126,11 @@ func guestDir(t *testing.T, dir string) string {
 			t.Fatal(err)
 		}
 	}
+	if agent := filepath.Join(built, "personalities", "agent"); exists(agent) {
+		if err := os.Symlink(agent, filepath.Join(guest, "personalities", "agent")); err != nil {
+			t.Fatal(err)
+		}
+	}
 	build(t, filepath.Join(guest, "personalities", "test"), "./testdata/personality")
 	return guest
 }

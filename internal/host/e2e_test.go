@@ -346,7 +346,7 @@ func TestAcceleratorIsProbedOnce(t *testing.T) {
 
 // Boots must not hang, which guests did under TCG that calibrated their clock themselves.
 func TestEveryBootSucceeds(t *testing.T) {
-	h := newHost(t)
+	h := newHost(t, "--instant-clone=false")
 	for i := range 15 {
 		id := fmt.Sprintf("boot-%d", i)
 		vm := h.boot(crxSpec(id))

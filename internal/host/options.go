@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"pacific/internal/host/image"
+	"pacific/internal/host/template"
 )
 
 // Options of hostd.
@@ -26,6 +27,10 @@ type Options struct {
 	RegistryConfig             string
 	QEMU                       string
 	ImageGarbage               image.GarbagePolicy
+	// Templates are made before anybody asks for them.
+	Templates []string
+	// InstantClone starts CRX from templates.
+	InstantClone bool
 }
 
 // DefaultOptions are those of a host of its own.
@@ -38,6 +43,7 @@ func DefaultOptions() *Options {
 		Accelerator: "auto", CgroupParent: "/pacific", RegistryConfig: "/etc/pacific/registries",
 		CPUs: uint32(runtime.NumCPU()), MemoryBytes: physicalMemory(), QEMU: "qemu-system-x86_64",
 		ImageGarbage: image.DefaultGarbagePolicy,
+		Templates:    []string{"agent:1:352:1"}, InstantClone: true,
 	}
 }
 
@@ -59,6 +65,8 @@ func (o *Options) AddFlags(flags *pflag.FlagSet) {
 	flags.Uint64Var(&o.ImageGarbage.HighPercent, "image-gc-high-threshold", o.ImageGarbage.HighPercent, "percent of the datastore in use at which unused images are removed")
 	flags.Uint64Var(&o.ImageGarbage.LowPercent, "image-gc-low-threshold", o.ImageGarbage.LowPercent, "percent of the datastore in use at which the removal of images ends")
 	flags.DurationVar(&o.ImageGarbage.MinAge, "minimum-image-ttl-duration", o.ImageGarbage.MinAge, "how long an unused image stays at least")
+	flags.BoolVar(&o.InstantClone, "instant-clone", o.InstantClone, "start CRX as copies of templates; without it each boots")
+	flags.StringSliceVar(&o.Templates, "templates", o.Templates, "templates of CRX to make before they are asked for, each PERSONALITY:VCPUS:MEBIBYTES:PORTS; those of other classes are made when first asked for")
 	flags.StringVar(&o.QEMU, "qemu", o.QEMU, "path or name of the QEMU binary")
 }
 
@@ -81,7 +89,20 @@ func (o *Options) validate() error {
 	if err := o.ImageGarbage.Check(); err != nil {
 		return fmt.Errorf("--image-gc-high-threshold, --image-gc-low-threshold, --minimum-image-ttl-duration: %w", err)
 	}
-	return nil
+	_, err := o.templates()
+	return err
+}
+
+func (o *Options) templates() ([]template.Class, error) {
+	var classes []template.Class
+	for _, text := range o.Templates {
+		class, err := template.ParseClass(text)
+		if err != nil {
+			return nil, fmt.Errorf("--templates: %w", err)
+		}
+		classes = append(classes, class)
+	}
+	return classes, nil
 }
 
 func physicalMemory() uint64 {

@@ -20,6 +20,7 @@ import (
 	"pacific/internal/host/inventory"
 	"pacific/internal/host/machine"
 	"pacific/internal/host/server"
+	"pacific/internal/host/template"
 	"pacific/internal/host/vmm"
 	"pacific/internal/host/vmm/qemu"
 	"pacific/internal/pki"
@@ -40,6 +41,9 @@ func Run(ctx context.Context, o *Options) error {
 		return err
 	}
 	go d.accelerator.find(ctx)
+	if o.InstantClone {
+		go d.templates.Run(ctx)
+	}
 	// Running guests come first: none of them waits for a certificate or an address.
 	if d.machines, err = machine.Open(d.config); err != nil {
 		return fmt.Errorf("bring machines and host together: %w", err)
@@ -63,6 +67,7 @@ type daemon struct {
 	images      *image.Store
 	machines    *machine.Manager
 	accelerator *chosen
+	templates   *template.Templates
 }
 
 // claim makes the directories and keeps a second hostd out of them.
@@ -108,6 +113,19 @@ func assemble(o *Options) (*daemon, error) {
 		VMM: &qemu.QEMU{Binary: binary}, Accelerator: d.accelerator.wait,
 		Cgroups: cgroup.New(o.CgroupParent), Guest: guest, Initrds: initrds, TSCKHz: crx.MeasureTSC(),
 		Resolvers: []machine.DiskResolver{disks, images}, Disks: disks,
+	}
+	defaults, err := o.templates()
+	if err != nil {
+		return nil, err
+	}
+	if d.templates, err = template.Open(template.Config{
+		StateDir: o.StateDir, RunDir: o.RunDir, VMM: d.config.VMM, Accelerator: d.accelerator.wait,
+		Guest: guest, Initrds: initrds, TSCKHz: d.config.TSCKHz, Defaults: defaults,
+	}); err != nil {
+		return nil, err
+	}
+	if o.InstantClone {
+		d.config.Templates = d.templates
 	}
 	d.accelerator.prober = &accelerator.Prober{
 		VMM: d.config.VMM, Guest: guest, Initrds: initrds, StateDir: o.StateDir, RunDir: filepath.Join(o.RunDir, "probe"),

@@ -11,6 +11,7 @@ import (
 	"pacific/api/crx"
 	"pacific/internal/channel"
 	"pacific/internal/crx/fetcher"
+	"pacific/internal/crx/hold"
 )
 
 func main() {
@@ -27,7 +28,7 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return channel.Serve(ctx, port, func(s *channel.Session) {
+	return channel.Serve(ctx, port, hold.Here, func(s *channel.Session) {
 		if err := fetcher.Serve(ctx, s); err != nil {
 			fmt.Fprintf(os.Stderr, "fetcher: session ended: %v\n", err)
 		}

@@ -12,6 +12,7 @@ import (
 	"pacific/internal/channel"
 	"pacific/internal/crx/agent/runtime"
 	"pacific/internal/crx/agent/session"
+	"pacific/internal/crx/hold"
 
 	"github.com/containerd/ttrpc"
 )
@@ -48,7 +49,7 @@ func New() (*Agent, error) {
 // Run serves the personality channel until ctx ends or the channel is gone for good.
 func (a *Agent) Run(ctx context.Context, port string) error {
 	go func() { _ = a.rpc.Serve(ctx, a.calls) }()
-	return channel.Serve(ctx, port, a.serve)
+	return channel.Serve(ctx, port, hold.Here, a.serve)
 }
 
 // serve serves one conversation with the host.

@@ -16,16 +16,30 @@ func setIdentity(id crx.Identity) error {
 	if err := addEntropy(id.Entropy); err != nil {
 		return err
 	}
-	if id.UnixNanos != 0 {
-		now := unix.NsecToTimespec(id.UnixNanos)
-		if err := unix.ClockSettime(unix.CLOCK_REALTIME, &now); err != nil {
-			return fmt.Errorf("set the clock: %w", err)
-		}
+	if err := stepClock(id.StepNanos); err != nil {
+		return fmt.Errorf("set the clock: %w", err)
 	}
 	if err := setHostname(id.Hostname); err != nil {
 		return err
 	}
-	return setMachineID(id.MachineID)
+	if err := setMachineID(id.MachineID); err != nil {
+		return err
+	}
+	return setMACs(id.MACs)
+}
+
+// stepClock puts the wall clock forward, in one step of the kernel's: however long it takes until this runs, the sum is right.
+func stepClock(nanos int64) error {
+	if nanos == 0 {
+		return nil
+	}
+	step := unix.Timex{Modes: unix.ADJ_SETOFFSET | unix.ADJ_NANO}
+	step.Time.Sec, step.Time.Usec = nanos/1e9, nanos%1e9
+	if step.Time.Usec < 0 { // the kernel wants them positive
+		step.Time.Sec, step.Time.Usec = step.Time.Sec-1, step.Time.Usec+1e9
+	}
+	_, err := unix.ClockAdjtime(unix.CLOCK_REALTIME, &step)
+	return err
 }
 
 // addEntropy credits the bytes to the kernel's generator and makes it draw a new key at once; see random(4).

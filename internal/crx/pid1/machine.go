@@ -23,11 +23,17 @@ const (
 //	   |                    |                              |
 //	   +----- the personality has ended, or cannot start --+--> reporting --delivered or too late--> down
 //
+// In a template two phases come between. All that a host can do in the second is to save the machine; what goes on from there
+// is a clone, which first becomes an individual:
+//
+//	booting --started--> warming --waits for work--> held --Identity--> running
+//
 // Ready goes out at every connection of the host while the personality runs, Exited while PID 1 reports. The built-in
 // personality "probe" runs nothing: it is down as soon as a host has its Ready.
 type Machine struct {
-	Probe bool
-	Ready crx.Ready
+	Probe    bool
+	Template bool
+	Ready    crx.Ready
 
 	phase     phase
 	connected bool
@@ -39,13 +45,15 @@ type phase int
 
 const (
 	booting phase = iota
+	warming
+	held
 	running
 	stopping
 	reporting
 	down
 )
 
-var phaseNames = [...]string{"booting", "running", "stopping", "reporting", "down"}
+var phaseNames = [...]string{"booting", "warming", "held", "running", "stopping", "reporting", "down"}
 
 func (p phase) String() string { return phaseNames[p] }
 
@@ -57,6 +65,10 @@ type (
 	Booted struct{}
 	// Started: the personality runs.
 	Started struct{}
+	// Waiting: the personality of a template waits for work.
+	Waiting struct{}
+	// Frozen: the personality is stopped.
+	Frozen struct{}
 	// StartFailed: the personality could not be executed.
 	StartFailed struct{ Cause string }
 	// Ended: the personality has ended; Message is the end of what it wrote.
@@ -100,12 +112,18 @@ type Action interface{ action() }
 type (
 	// StartPersonality yields Started or StartFailed, and later Ended.
 	StartPersonality struct{}
+	// Freeze stops the personality and yields Frozen, or Ended when it has just ended.
+	Freeze struct{}
+	// Thaw lets it go on.
+	Thaw struct{}
 	// Terminate sends the personality SIGTERM.
 	Terminate struct{}
 	// Kill sends the personality SIGKILL.
 	Kill struct{}
 	// Send queues a message to the host and yields Delivered, or nothing when the host goes away.
 	Send struct{ Message crx.Message }
+	// Answer sends a Pong with the time at which it is carried out.
+	Answer struct{ Nonce uint64 }
 	// SetTimer starts a timer afresh; it yields Expired.
 	SetTimer struct {
 		Timer Timer
@@ -128,7 +146,11 @@ func (m Machine) Step(e Event) (Machine, []Action) {
 	case Booted:
 		return m.boot()
 	case Started:
-		m.phase = running
+		return m.started()
+	case Waiting:
+		return m.waiting()
+	case Frozen:
+		m.phase = held
 		return m, m.announce()
 	case StartFailed:
 		return m.end(crx.Exited{ExitCode: 127, Message: "the personality cannot start: " + e.Cause})
@@ -165,6 +187,21 @@ func (m Machine) boot() (Machine, []Action) {
 	return m, append(m.announce(), SetTimer{Delivery, deliveryTimeout})
 }
 
+func (m Machine) started() (Machine, []Action) {
+	m.phase = running
+	if m.Template {
+		m.phase = warming
+	}
+	return m, m.announce()
+}
+
+func (m Machine) waiting() (Machine, []Action) {
+	if m.phase != warming {
+		return m, nil
+	}
+	return m, []Action{Freeze{}}
+}
+
 // announce tells a connected host where the machine is.
 func (m Machine) announce() []Action {
 	if !m.connected {
@@ -173,6 +210,8 @@ func (m Machine) announce() []Action {
 	switch m.phase {
 	case running, stopping:
 		return []Action{Send{crx.Message{Ready: &m.Ready}}}
+	case held:
+		return []Action{Send{crx.Message{Held: &crx.Held{}}}}
 	case reporting:
 		return []Action{Send{crx.Message{Exited: &m.exited}}}
 	}
@@ -182,7 +221,7 @@ func (m Machine) announce() []Action {
 func (m Machine) receive(msg crx.Message) (Machine, []Action) {
 	switch {
 	case msg.Ping != nil:
-		return m, []Action{Send{crx.Message{Pong: &crx.Pong{Nonce: msg.Ping.Nonce}}}}
+		return m, []Action{Answer{msg.Ping.Nonce}}
 	case msg.Identity != nil:
 		return m, []Action{SetIdentity{*msg.Identity}}
 	case msg.PowerOff != nil:
@@ -195,7 +234,7 @@ func (m Machine) receive(msg crx.Message) (Machine, []Action) {
 // stop ends the personality. A second request may shorten the grace period of the first.
 func (m Machine) stop(grace time.Duration) (Machine, []Action) {
 	switch {
-	case m.Probe, m.phase == booting, m.phase == reporting:
+	case m.Probe, m.phase == booting, m.phase == held, m.phase == reporting:
 		m.phase = down
 		return m, []Action{PowerOff{}}
 	case grace <= 0:
@@ -231,6 +270,10 @@ func (m Machine) delivered(msg crx.Message) (Machine, []Action) {
 // identitySet answers the host. A clone that could not be given entropy of its own must not go on: it would draw the
 // same random numbers as its siblings.
 func (m Machine) identitySet(cause string) (Machine, []Action) {
+	if cause == "" && m.phase == held {
+		m.phase = running
+		return m, append([]Action{Thaw{}}, m.announce()...)
+	}
 	if cause == "" {
 		return m, m.announce()
 	}
@@ -251,6 +294,8 @@ func (m Machine) expired(t Timer) (Machine, []Action) {
 
 func (Booted) event()       {}
 func (Started) event()      {}
+func (Waiting) event()      {}
+func (Frozen) event()       {}
 func (StartFailed) event()  {}
 func (Ended) event()        {}
 func (Connected) event()    {}
@@ -264,9 +309,12 @@ func (Terminated) event()   {}
 func (Expired) event()      {}
 
 func (StartPersonality) action() {}
+func (Freeze) action()           {}
+func (Thaw) action()             {}
 func (Terminate) action()        {}
 func (Kill) action()             {}
 func (Send) action()             {}
+func (Answer) action()           {}
 func (SetTimer) action()         {}
 func (SetIdentity) action()      {}
 func (Log) action()              {}

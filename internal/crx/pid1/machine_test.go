@@ -13,7 +13,7 @@ import (
 
 // TestMachine runs conversations. A line of input is an event:
 //
-//	booted | started | start-failed CAUSE | ended EXIT-CODE SIGNAL MESSAGE | terminated | expired TIMER |
+//	booted | started | waiting | frozen | start-failed CAUSE | ended EXIT-CODE SIGNAL MESSAGE | terminated | expired TIMER |
 //	connected | disconnected | host LINE | delivered LINE | identity-set [CAUSE]
 func TestMachine(t *testing.T) {
 	datadriven.Walk(t, "testdata/machine", func(t *testing.T, path string) {
@@ -21,7 +21,7 @@ func TestMachine(t *testing.T) {
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
 			switch d.Cmd {
 			case "new":
-				m = Machine{Probe: d.HasArg("probe"), Ready: crx.Ready{Kernel: "6.1-crx", UptimeMillis: 700}}
+				m = Machine{Probe: d.HasArg("probe"), Template: d.HasArg("template"), Ready: crx.Ready{Kernel: "6.1-crx", UptimeMillis: 700}}
 				return ""
 			case "step":
 				var out strings.Builder
@@ -51,6 +51,10 @@ func event(t *testing.T, line string) Event {
 		return Booted{}
 	case "started":
 		return Started{}
+	case "waiting":
+		return Waiting{}
+	case "frozen":
+		return Frozen{}
 	case "start-failed":
 		return StartFailed{Cause: rest}
 	case "ended":
@@ -91,6 +95,8 @@ func show(a Action) string {
 			return err.Error()
 		}
 		return "send " + string(line)
+	case Answer:
+		return fmt.Sprintf("answer %d", a.Nonce)
 	case SetTimer:
 		return fmt.Sprintf("set timer %s to %s", a.Timer, a.After)
 	case Log:

@@ -12,6 +12,8 @@ type Params struct {
 	Personality string
 	// Hostname, empty to keep the kernel's.
 	Hostname string
+	// Template holds the personality once it waits for work.
+	Template bool
 }
 
 // ParseParams reads the kernel command line. As with the kernel's own parameters the last of several counts, and a value
@@ -25,6 +27,8 @@ func ParseParams(cmdline string) Params {
 			p.Personality = value
 		case crx.ParamHostname:
 			p.Hostname = value
+		case crx.ParamTemplate:
+			p.Template = value == "1"
 		}
 	}
 	return p

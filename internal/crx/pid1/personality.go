@@ -2,7 +2,9 @@ package pid1
 
 import (
 	"fmt"
+	"io"
 	"os"
+	"slices"
 	"syscall"
 	"time"
 
@@ -29,8 +31,9 @@ type personality struct {
 	copied chan struct{}
 }
 
-// startPersonality executes the personality with its output going to the console and to the kept tail.
-func startPersonality(c *console) (*personality, error) {
+// startPersonality executes the personality with its output going to the console and to the kept tail. waiting, where not nil,
+// is called when it waits for work, or has ended without.
+func startPersonality(c *console, waiting func()) (*personality, error) {
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
 		return nil, err
@@ -41,12 +44,21 @@ func startPersonality(c *console) (*personality, error) {
 		return nil, err
 	}
 	defer syscall.Close(w)
-	pid, err := syscall.ForkExec(crx.PersonalityPath, []string{crx.PersonalityPath}, &syscall.ProcAttr{
+	attr := &syscall.ProcAttr{
 		Dir:   "/",
 		Env:   personalityEnv,
 		Files: []uintptr{null.Fd(), uintptr(w), uintptr(w)},
 		Sys:   &syscall.SysProcAttr{Setsid: true},
-	})
+	}
+	if waiting != nil {
+		notify, err := notification(attr, waiting)
+		if err != nil {
+			r.Close()
+			return nil, err
+		}
+		defer syscall.Close(notify)
+	}
+	pid, err := syscall.ForkExec(crx.PersonalityPath, []string{crx.PersonalityPath}, attr)
 	if err != nil {
 		r.Close()
 		return nil, fmt.Errorf("execute %s: %w", crx.PersonalityPath, err)
@@ -54,6 +66,38 @@ func startPersonality(c *console) (*personality, error) {
 	p := &personality{pid: pid, output: r, tail: tail{limit: tailBytes}, copied: make(chan struct{})}
 	guard(func() { p.copyOutput(c) })
 	return p, nil
+}
+
+// notification gives the personality the descriptor that it closes when it waits for work. The caller closes its own copy
+// after the start.
+func notification(attr *syscall.ProcAttr, waiting func()) (int, error) {
+	r, w, err := outputPipe()
+	if err != nil {
+		return -1, err
+	}
+	attr.Files = append(attr.Files, uintptr(w)) // the fourth: crx.NotifyFD
+	attr.Env = append(slices.Clone(attr.Env), fmt.Sprintf("%s=%d", crx.NotifyEnv, crx.NotifyFD))
+	guard(func() {
+		_, _ = io.Copy(io.Discard, r)
+		r.Close()
+		waiting()
+	})
+	return w, nil
+}
+
+// freeze stops the personality and returns when it is: nothing of it runs in the machine that is saved. The status is that of
+// its end when it has just ended; it is reaped then.
+func (p *personality) freeze() (syscall.WaitStatus, error) {
+	if err := syscall.Kill(p.pid, syscall.SIGSTOP); err != nil {
+		return 0, err
+	}
+	for {
+		var status syscall.WaitStatus
+		_, err := syscall.Wait4(p.pid, &status, syscall.WUNTRACED, nil)
+		if err != syscall.EINTR {
+			return status, err
+		}
+	}
 }
 
 // outputPipe returns a pipe whose read end supports deadlines and whose write end blocks, as a program expects of its

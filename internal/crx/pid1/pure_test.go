@@ -13,10 +13,11 @@ func TestParseParams(t *testing.T) {
 		want    Params
 	}{
 		{"", Params{}},
-		{"quiet reboot=t crx.personality=agent crx.hostname=web-0\n", Params{"agent", "web-0"}},
-		{"crx.personality=agent  crx.personality=probe", Params{"probe", ""}},
-		{`dyndbg="file a b" crx.hostname="web"`, Params{"", "web"}},
-		{"crx.personality notcrx.hostname=x", Params{}},
+		{"quiet reboot=t crx.personality=agent crx.hostname=web-0\n", Params{Personality: "agent", Hostname: "web-0"}},
+		{"crx.personality=agent  crx.personality=probe", Params{Personality: "probe"}},
+		{`dyndbg="file a b" crx.hostname="web"`, Params{Hostname: "web"}},
+		{"crx.personality notcrx.hostname=x crx.template=0", Params{}},
+		{"crx.personality=agent crx.template=1", Params{Personality: "agent", Template: true}},
 	} {
 		if got := ParseParams(tt.cmdline); got != tt.want {
 			t.Errorf("%q: got %+v, want %+v", tt.cmdline, got, tt.want)

@@ -24,13 +24,14 @@ func Main() {
 	if err != nil {
 		fail("the machine cannot be prepared: " + err.Error())
 	}
-	i, err := newInit()
+	i, err := newInit(params.Template)
 	if err != nil {
 		fail(err.Error())
 	}
 	i.loop(Machine{
-		Probe: params.Personality == crx.PersonalityProbe,
-		Ready: crx.Ready{Kernel: kernelRelease(), UptimeMillis: uptime.Milliseconds()},
+		Probe:    params.Personality == crx.PersonalityProbe,
+		Template: params.Template,
+		Ready:    crx.Ready{Kernel: kernelRelease(), UptimeMillis: uptime.Milliseconds()},
 	})
 }
 
@@ -78,17 +79,19 @@ type initProcess struct {
 	events      chan Event
 	children    chan os.Signal
 	signals     chan os.Signal
+	template    bool
 	console     *console
 	link        *link
 	personality *personality
 	timers      map[Timer]*time.Timer
 }
 
-func newInit() (*initProcess, error) {
+func newInit(template bool) (*initProcess, error) {
 	i := &initProcess{
 		events:   make(chan Event, 16),
 		children: make(chan os.Signal, 1), // one is enough: each time all ended children are reaped
 		signals:  make(chan os.Signal, 16),
+		template: template,
 		console:  openConsole(),
 		timers:   map[Timer]*time.Timer{},
 	}
@@ -138,11 +141,16 @@ func (i *initProcess) reap() []Event {
 		if i.personality == nil || pid != i.personality.pid {
 			return
 		}
-		code, sig := exitCode(status)
-		events = append(events, Ended{ExitCode: code, Signal: sig, Message: i.personality.lastWords()})
-		i.personality = nil
+		events = append(events, i.ended(status))
 	})
 	return events
+}
+
+func (i *initProcess) ended(status syscall.WaitStatus) Ended {
+	code, sig := exitCode(status)
+	e := Ended{ExitCode: code, Signal: sig, Message: i.personality.lastWords()}
+	i.personality = nil
+	return e
 }
 
 // do carries out an action and returns what came of it at once.
@@ -150,12 +158,18 @@ func (i *initProcess) do(a Action) []Event {
 	switch a := a.(type) {
 	case StartPersonality:
 		return i.start()
+	case Freeze:
+		return i.freeze()
+	case Thaw:
+		i.personality.signal(syscall.SIGCONT)
 	case Terminate:
 		i.personality.signal(syscall.SIGTERM)
 	case Kill:
 		i.personality.signal(syscall.SIGKILL)
 	case Send:
 		i.link.send(a.Message)
+	case Answer:
+		i.link.send(crx.Message{Pong: &crx.Pong{Nonce: a.Nonce, UnixNanos: time.Now().UnixNano()}})
 	case SetTimer:
 		i.setTimer(a)
 	case SetIdentity:
@@ -169,13 +183,37 @@ func (i *initProcess) do(a Action) []Event {
 }
 
 func (i *initProcess) start() []Event {
-	p, err := startPersonality(i.console)
+	p, err := startPersonality(i.console, i.waiting())
 	if err != nil {
 		i.console.log(err.Error())
 		return []Event{StartFailed{Cause: err.Error()}}
 	}
 	i.personality = p
 	return []Event{Started{}}
+}
+
+// waiting is called when the personality of a template waits for work.
+func (i *initProcess) waiting() func() {
+	if !i.template {
+		return nil
+	}
+	return func() { i.events <- Waiting{} }
+}
+
+func (i *initProcess) freeze() []Event {
+	if i.personality == nil {
+		return nil // Ended has been told
+	}
+	status, err := i.personality.freeze()
+	switch {
+	case err != nil:
+		i.personality.signal(syscall.SIGKILL)
+		i.console.log("stop the personality: " + err.Error())
+		return nil
+	case status.Stopped():
+		return []Event{Frozen{}}
+	}
+	return []Event{i.ended(status)}
 }
 
 func (i *initProcess) setTimer(a SetTimer) {

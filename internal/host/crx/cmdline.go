@@ -13,6 +13,8 @@ type Boot struct {
 	Hostname    string
 	// TSCKHz is the frequency of the time stamp counter that the guest sees, 0 to let it calibrate by itself.
 	TSCKHz uint64
+	// Template makes the machine wait to be saved.
+	Template bool
 }
 
 // CommandLine of the kernel of a CRX.
@@ -31,6 +33,9 @@ func CommandLine(boot Boot) string {
 	}
 	if boot.TSCKHz != 0 {
 		params = append(params, fmt.Sprintf("tsc_early_khz=%d", boot.TSCKHz))
+	}
+	if boot.Template {
+		params = append(params, crx.ParamTemplate+"=1")
 	}
 	return strings.Join(params, " ")
 }

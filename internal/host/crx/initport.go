@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"sync"
 	"time"
@@ -16,8 +17,9 @@ const maxLine = 64 << 10
 
 // InitPort is the connection to PID 1 of one CRX.
 type InitPort struct {
-	conn *net.UnixConn
-	mu   sync.Mutex
+	conn  *net.UnixConn
+	lines *bufio.Scanner
+	mu    sync.Mutex
 }
 
 // DialInit connects to the socket of a CRX's init port.
@@ -31,21 +33,39 @@ func DialInit(socket string) (*InitPort, error) {
 		conn.Close()
 		return nil, fmt.Errorf("ask PID 1 for its state: %w", err)
 	}
-	return &InitPort{conn: conn}, nil
+	lines := bufio.NewScanner(conn)
+	lines.Buffer(make([]byte, 0, 4<<10), maxLine)
+	return &InitPort{conn: conn, lines: lines}, nil
 }
 
-// Receive hands each message of PID 1 to handle until the connection ends. What is not a message is skipped: after a
-// restart of hostd the first line may be the rest of one.
-func (p *InitPort) Receive(handle func(crx.Message)) {
-	lines := bufio.NewScanner(p.conn)
-	lines.Buffer(make([]byte, 0, 4<<10), maxLine)
-	for lines.Scan() {
+// Next returns the next message of PID 1. What is not a message is skipped: after a restart of hostd the first line may be the
+// rest of one.
+func (p *InitPort) Next() (crx.Message, error) {
+	for p.lines.Scan() {
 		var message crx.Message
-		if json.Unmarshal(lines.Bytes(), &message) == nil {
-			handle(message)
+		if json.Unmarshal(p.lines.Bytes(), &message) == nil {
+			return message, nil
 		}
 	}
-	p.conn.Close()
+	if err := p.lines.Err(); err != nil {
+		return crx.Message{}, err
+	}
+	return crx.Message{}, io.EOF
+}
+
+// SetDeadline ends a Next that waits too long, and with it the connection.
+func (p *InitPort) SetDeadline(t time.Time) error { return p.conn.SetReadDeadline(t) }
+
+// Receive hands each message of PID 1 to handle until the connection ends.
+func (p *InitPort) Receive(handle func(crx.Message)) {
+	for {
+		message, err := p.Next()
+		if err != nil {
+			p.conn.Close()
+			return
+		}
+		handle(message)
+	}
 }
 
 // Send writes a message. It does not wait for PID 1 to read it.

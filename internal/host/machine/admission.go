@@ -16,8 +16,8 @@ func (m *Manager) admissible(spec *hostv1.VirtualMachineSpec) error {
 	if spec.GetVcpus() > m.CPUs {
 		return status.Errorf(codes.InvalidArgument, "machine %s wants %d virtual processors; host %s has %d", id, spec.GetVcpus(), m.HostName, m.CPUs)
 	}
-	if spec.GetMemoryBytes() > m.MemoryBytes {
-		return status.Errorf(codes.InvalidArgument, "machine %s wants %d MiB of memory; host %s has %d MiB", id, spec.GetMemoryBytes()>>20, m.HostName, m.MemoryBytes>>20)
+	if memory(spec) > m.MemoryBytes {
+		return status.Errorf(codes.InvalidArgument, "machine %s wants %d MiB of memory; host %s has %d MiB", id, memory(spec)>>20, m.HostName, m.MemoryBytes>>20)
 	}
 	if c := spec.GetCrx(); c != nil {
 		if err := m.Guest.Check(c.GetPersonality()); err != nil {
@@ -34,10 +34,10 @@ func (m *Manager) admit(a *actor) error {
 	if a.state().Phase.Active() {
 		return nil
 	}
-	want, used := a.record.Spec.GetMemoryBytes(), uint64(0)
+	want, used := memory(a.record.Spec), uint64(0)
 	for id, other := range m.actors {
 		if id != a.id && (m.admitted[id] || other.state().Phase.Active()) {
-			used += other.record.Spec.GetMemoryBytes()
+			used += memory(other.record.Spec)
 		}
 	}
 	if used+want > m.MemoryBytes {

@@ -14,6 +14,7 @@ import (
 	"pacific/internal/host/cgroup"
 	guest "pacific/internal/host/crx"
 	"pacific/internal/host/port"
+	"pacific/internal/host/template"
 	"pacific/internal/host/vmm"
 	"pacific/internal/host/vmm/qemu"
 )
@@ -22,28 +23,34 @@ import (
 func (a *actor) launch(run uint32) Event {
 	ctx, cancel := context.WithTimeout(context.Background(), answerTimeout)
 	defer cancel()
-	s, err := a.boot(ctx, run)
+	s, err := a.start(ctx, run)
 	if err != nil {
 		slog.Warn("machine does not start", "machine", a.id, "err", err)
 		return LaunchFailed{Run: run, At: time.Now(), Message: err.Error()}
 	}
 	a.session = s
 	a.follow(s)
+	if !s.ready.IsZero() {
+		a.post(Ready{Run: run, At: s.ready})
+	}
 	return Launched{Run: run, At: time.Now(), Process: s.process.Identity}
 }
 
-func (a *actor) boot(ctx context.Context, run uint32) (*session, error) {
-	record := a.snapshot()
+// boot starts the machine, from a copy of a template unless that is nil.
+func (a *actor) boot(ctx context.Context, run uint32, record Record, copy *template.Copy) (*session, error) {
 	config, err := a.config(record)
 	if err != nil {
 		return nil, err
 	}
 	defer closeTaps(config.Ports)
+	if copy != nil {
+		config.Memory = &vmm.Memory{File: copy.Memory, Clone: true}
+	}
 	process, err := a.host.VMM.Launch(config)
 	if err != nil {
 		return nil, err
 	}
-	s, err := a.prepare(ctx, run, record, process)
+	s, err := a.prepare(ctx, run, record, process, copy)
 	if err != nil {
 		return nil, a.abandon(process, config.Dir, err)
 	}
@@ -67,7 +74,7 @@ func (a *actor) abandon(process *vmm.Process, dir string, failure error) error {
 }
 
 // prepare does what comes between the start of the process and that of the guest.
-func (a *actor) prepare(ctx context.Context, run uint32, record Record, process *vmm.Process) (*session, error) {
+func (a *actor) prepare(ctx context.Context, run uint32, record Record, process *vmm.Process, copy *template.Copy) (*session, error) {
 	if err := a.host.Cgroups.Place(a.cgroup(), limits(record.Spec), process.PID); err != nil {
 		return nil, err
 	}
@@ -75,15 +82,28 @@ func (a *actor) prepare(ctx context.Context, run uint32, record Record, process 
 	if err != nil {
 		return nil, err
 	}
-	for _, disk := range record.State.Disks {
-		if err := a.plug(ctx, s, disk); err != nil {
-			return nil, errors.Join(err, s.conn.Close())
-		}
-	}
-	if err := s.conn.Run(ctx); err != nil {
-		return nil, errors.Join(err, s.conn.Close())
+	if err := a.letGo(ctx, s, record, copy); err != nil {
+		return nil, errors.Join(err, s.close())
 	}
 	return s, nil
+}
+
+// letGo plugs the disks and runs the guest. A restored one hears of its disks as of any that come while it runs.
+func (a *actor) letGo(ctx context.Context, s *session, record Record, copy *template.Copy) error {
+	if copy != nil {
+		if err := s.restore(ctx, copy); err != nil {
+			return err
+		}
+	}
+	for _, disk := range record.State.Disks {
+		if err := a.plug(ctx, s, disk); err != nil {
+			return err
+		}
+	}
+	if err := s.conn.Run(ctx); err != nil || copy == nil {
+		return err
+	}
+	return s.individualize(ctx, record)
 }
 
 func (a *actor) connect(ctx context.Context, run uint32, record Record, process *vmm.Process) (*session, error) {
@@ -106,7 +126,7 @@ func (a *actor) config(record Record) (vmm.Machine, error) {
 	spec := record.Spec
 	config := vmm.Machine{
 		ID: a.id, Dir: a.host.dir(a.id), UID: record.UID, Accelerator: a.host.Accelerator(),
-		VCPUs: spec.GetVcpus(), MemoryBytes: spec.GetMemoryBytes(), Firmware: spec.GetGuest().GetFirmware(),
+		VCPUs: spec.GetVcpus(), MemoryBytes: memory(spec), Firmware: spec.GetGuest().GetFirmware(),
 	}
 	if err := errors.Join(os.RemoveAll(config.Dir), os.MkdirAll(config.Dir, 0o700)); err != nil {
 		return config, err
@@ -165,7 +185,7 @@ const vmmOverhead = 192 << 20
 
 // limits of the cgroup. Page cache of the disks counts too, but the kernel takes that back before it kills.
 func limits(spec *hostv1.VirtualMachineSpec) cgroup.Limits {
-	memory := spec.GetMemoryBytes()
+	memory := memory(spec)
 	return cgroup.Limits{
 		MemoryBytes: memory + memory/32 + qemu.TranslationCache(spec.GetCrx() != nil) + vmmOverhead,
 		Shares:      1024 * uint64(spec.GetVcpus()),

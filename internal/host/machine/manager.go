@@ -46,6 +46,8 @@ type Config struct {
 	Initrds     *guest.Initrds
 	// TSCKHz of the host, for guests under TCG.
 	TSCKHz uint64
+	// Templates that CRX are cloned from; nil for none.
+	Templates Templates
 	// Resolvers are asked in order.
 	Resolvers []DiskResolver
 	Disks     Discarder

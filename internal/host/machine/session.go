@@ -2,6 +2,7 @@ package machine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -25,6 +26,16 @@ type session struct {
 	init     *guest.InitPort // nil for a machine that is no CRX
 	received chan struct{}   // closed when nothing more comes from PID 1
 	gone     chan struct{}   // closed when the process has ended
+	ready    time.Time       // when a clone answered
+}
+
+// close gives up the connections of a session that nobody follows.
+func (s *session) close() error {
+	var init error
+	if s.init != nil {
+		init = s.init.Close()
+	}
+	return errors.Join(init, s.conn.Close())
 }
 
 // follow posts what the guest and the VMM do, until the VMM is gone.

@@ -37,6 +37,9 @@ func MAC(machineID string, index int) string {
 // Open makes the tap where it is missing, and opens it for a VMM.
 func Open(name string) (*os.File, error) {
 	file, err := open(name)
+	if err == nil {
+		err = persist(file)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("tap %s: %w", name, err)
 	}
@@ -59,14 +62,30 @@ func open(name string) (*os.File, error) {
 		request.SetUint16(unix.IFF_TAP | unix.IFF_NO_PI | unix.IFF_VNET_HDR)
 		err = unix.IoctlIfreq(fd, unix.TUNSETIFF, request)
 	}
-	if err == nil {
-		err = unix.IoctlSetInt(fd, unix.TUNSETPERSIST, 1)
-	}
 	if err != nil {
 		unix.Close(fd)
 		return nil, err
 	}
 	return os.NewFile(uintptr(fd), name), nil
+}
+
+// persist lets the tap outlive the file; it closes it on failure.
+func persist(tap *os.File) error {
+	err := unix.IoctlSetInt(int(tap.Fd()), unix.TUNSETPERSIST, 1)
+	if err != nil {
+		tap.Close()
+	}
+	return err
+}
+
+// Temporary makes a tap that leads nowhere and ends with the last file open on it. The kernel chooses its name, which is not of the
+// form of those of machines.
+func Temporary() (*os.File, error) {
+	file, err := open("template%d")
+	if err != nil {
+		return nil, fmt.Errorf("tap of a template: %w", err)
+	}
+	return file, nil
 }
 
 func configure(name string) error {

@@ -42,6 +42,14 @@ type Disks interface {
 	Plugged(context.Context) ([]int, error)
 }
 
+// Snapshotter is a Connection that can write the state of a machine with a [Memory], and give it to another one.
+type Snapshotter interface {
+	// Save stops the guest for good and writes the state of its devices to the file.
+	Save(context.Context, *os.File) error
+	// Restore reads what Save wrote. The guest is held where it was stopped, until Run.
+	Restore(context.Context, *os.File) error
+}
+
 // Power of a machine.
 type Power interface {
 	// Run lets a held guest go.
@@ -63,7 +71,7 @@ type Observer interface {
 
 // State of a guest.
 type State struct {
-	// Held before the first instruction.
+	// Held before its first instruction, or where its state was saved.
 	Held bool
 	// Ended is set when the guest has ended and the VMM waits for Quit.
 	Ended Cause
@@ -106,6 +114,16 @@ type Machine struct {
 	// Firmware, "bios" or "uefi", of a machine without Kernel.
 	Firmware string
 	Ports    []Port
+	// Memory is where the guest's memory lies; nil for memory that the VMM allocates.
+	Memory *Memory
+}
+
+// Memory of a guest in a file, which has the guest's size. The VMM keeps a duplicate of File; the caller closes its own.
+type Memory struct {
+	File *os.File
+	// Clone maps the file privately, so that what the guest writes stays with it, and waits for Restore in place of booting. Machine
+	// and devices must be those of the saved one. Without it the guest writes to the file.
+	Clone bool
 }
 
 // Kernel to boot directly.

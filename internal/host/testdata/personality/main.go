@@ -3,6 +3,7 @@ package main
 
 import (
 	"bufio"
+	"crypto/rand"
 	"fmt"
 	"io"
 	"os"
@@ -11,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"pacific/internal/crx/hold"
 )
 
 func main() {
@@ -19,6 +22,7 @@ func main() {
 		fmt.Println(err)
 		os.Exit(1)
 	}
+	hold.Here()
 	reader := bufio.NewReader(port)
 	for {
 		line, err := reader.ReadString('\n')
@@ -65,11 +69,25 @@ func answer(words []string) string {
 	case "cmdline":
 		text, _ := os.ReadFile("/proc/cmdline")
 		return strings.TrimSpace(string(text))
+	case "identity":
+		return identity()
+	case "clock":
+		return strconv.FormatInt(time.Now().UnixNano(), 10)
 	case "link":
 		text, _ := os.ReadFile("/sys/class/net/eth0/address")
 		return strings.TrimSpace(string(text))
 	}
 	return "echo " + strings.Join(words, " ")
+}
+
+// identity is what no two machines have in common.
+func identity() string {
+	random := make([]byte, 64)
+	rand.Read(random)
+	boot, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	machine, _ := os.ReadFile("/etc/machine-id")
+	name, _ := os.Hostname()
+	return fmt.Sprintf("random=%x boot=%s machine=%s name=%s", random, strings.TrimSpace(string(boot)), strings.TrimSpace(string(machine)), name)
 }
 
 // panicKernel makes the kernel panic for want of memory.

@@ -26,6 +26,7 @@ func TranslationCache(directKernel bool) uint64 {
 type descriptors struct {
 	qmp, init, personality int
 	taps                   []int
+	memory                 int
 }
 
 // Arguments is QEMU's command line for a machine.
@@ -39,6 +40,7 @@ func arguments(m vmm.Machine, fd descriptors) []string {
 		"-smp", fmt.Sprintf("cpus=%d", m.VCPUs),
 		"-rtc", "base=utc",
 	}
+	args = append(args, memory(m, fd)...)
 	args = append(args, accelerator(m)...)
 	args = append(args, confinement(m)...)
 	args = append(args,
@@ -69,6 +71,26 @@ func accelerator(m vmm.Machine) []string {
 	return []string{"-accel", fmt.Sprintf("tcg,thread=%s,tb-size=%d", threads, cache), "-cpu", "max,la57=off"}
 }
 
+// memory in a file. QEMU opens it for writing even to map it privately, and keeps it open, so a file that machines share must be
+// sealed. The path leads through /proc, since the file has no name; it is used before QEMU changes its root.
+func memory(m vmm.Machine, fd descriptors) []string {
+	if m.Memory == nil {
+		return nil
+	}
+	share := "on"
+	if m.Memory.Clone {
+		share = "off"
+	}
+	args := []string{"-object", fmt.Sprintf("memory-backend-file,id=%s,size=%d,mem-path=/proc/self/fd/%d,share=%s", memoryID, m.MemoryBytes, fd.memory, share)}
+	if m.Memory.Clone {
+		args = append(args, "-incoming", "defer")
+	}
+	return args
+}
+
+// memoryID is the block of memory's name in a saved state too, so it must not change between a template and its clones.
+const memoryID = "memory"
+
 // confinement of the process: a user of its own, an empty root, no new privileges, no new processes. It takes effect after
 // the machine is built from trusted files and before the first disk and the first instruction of the guest.
 //
@@ -93,21 +115,26 @@ func microvm(m vmm.Machine, fd descriptors) []string {
 	if m.Kernel.ACPI {
 		machine = strings.TrimSuffix(machine, "off") + "on"
 	}
+	if m.Memory != nil {
+		machine += ",memory-backend=" + memoryID
+	}
 	args := []string{
 		"-machine", machine,
 		"-global", "virtio-mmio.force-legacy=false",
 		"-action", "reboot=shutdown,shutdown=pause,panic=pause",
-		"-kernel", m.Kernel.Image,
-		"-initrd", m.Kernel.Initrd,
-		"-append", m.Kernel.CommandLine,
+	}
+	// A clone has both in its memory, where they have done their work: QEMU's copies would only take room.
+	if m.Memory == nil || !m.Memory.Clone {
+		args = append(args, "-kernel", m.Kernel.Image, "-initrd", m.Kernel.Initrd, "-append", m.Kernel.CommandLine)
+	}
+	args = append(args,
 		"-device", "virtio-rng-device,rng=rng",
 		"-device", "virtio-scsi-device,id=scsi",
 		"-device", "virtio-serial-device,id=serial,max_ports=3",
 		"-chardev", fmt.Sprintf("socket,id=init,fd=%d,server=on,wait=off", fd.init),
-		"-device", "virtserialport,bus=serial.0,nr=1,chardev=init,name=" + crx.InitPort,
+		"-device", "virtserialport,bus=serial.0,nr=1,chardev=init,name="+crx.InitPort,
 		"-chardev", fmt.Sprintf("socket,id=personality,fd=%d,server=on,wait=off", fd.personality),
-		"-device", "virtserialport,bus=serial.0,nr=2,chardev=personality,name=" + crx.PersonalityPort,
-	}
+		"-device", "virtserialport,bus=serial.0,nr=2,chardev=personality,name="+crx.PersonalityPort)
 	return append(args, ports(m, fd, "virtio-net-device")...)
 }
 

@@ -16,6 +16,16 @@ func TestArguments(t *testing.T) {
 			Kernel: &vmm.Kernel{Image: "/guest/vmlinux", Initrd: "/state/initrd/agent.cpio", CommandLine: "quiet crx.personality=agent"},
 			Ports:  []vmm.Port{{MAC: "02:50:56:00:00:01"}},
 		},
+		"template": {
+			ID: "t", Dir: "/run/m/t", Accelerator: vmm.TCG, VCPUs: 1, MemoryBytes: 256 << 20, UID: 1899999998,
+			Kernel: &vmm.Kernel{Image: "/guest/vmlinux", Initrd: "/state/initrd/agent.cpio", CommandLine: "quiet crx.personality=agent crx.template=1"},
+			Ports:  []vmm.Port{{MAC: "02:50:56:00:00:01"}}, Memory: &vmm.Memory{},
+		},
+		"clone": {
+			ID: "c", Dir: "/run/m/c", Accelerator: vmm.TCG, VCPUs: 1, MemoryBytes: 256 << 20, UID: 1900000003,
+			Kernel: &vmm.Kernel{Image: "/guest/vmlinux", Initrd: "/state/initrd/agent.cpio", CommandLine: "quiet crx.personality=agent crx.template=1"},
+			Ports:  []vmm.Port{{MAC: "02:50:56:00:00:03"}}, Memory: &vmm.Memory{Clone: true},
+		},
 		"guest": {
 			ID: "b", Dir: "/run/m/b", Accelerator: vmm.KVM, VCPUs: 1, MemoryBytes: 1 << 30, UID: 1900000002, Firmware: "uefi",
 			Ports: []vmm.Port{{MAC: "02:50:56:00:00:02"}, {MAC: "02:50:56:00:00:03"}},
@@ -23,7 +33,7 @@ func TestArguments(t *testing.T) {
 	}
 	datadriven.RunTest(t, "testdata/arguments", func(t *testing.T, d *datadriven.TestData) string {
 		m := machines[d.Cmd]
-		fd := descriptors{qmp: 3, init: 4, personality: 5, taps: []int{6, 7}}
+		fd := descriptors{qmp: 3, init: 4, personality: 5, taps: []int{6, 7}, memory: 7}
 		args := arguments(m, fd)
 		if id, ok := parseCommand(append([]string{"qemu"}, args...), "/run/m"); !ok || id != m.ID {
 			t.Errorf("the machine is not found again by its command line: %q %v", id, ok)
@@ -39,7 +49,8 @@ func TestStateOf(t *testing.T) {
 	for status, want := range map[string]vmm.State{
 		"prelaunch":      {Held: true},
 		"running":        {},
-		"paused":         {},
+		"paused":         {Held: true},
+		"inmigrate":      {Held: true},
 		"shutdown":       {Ended: vmm.Shutdown},
 		"guest-panicked": {Ended: vmm.Panic},
 		"internal-error": {Ended: vmm.Internal},

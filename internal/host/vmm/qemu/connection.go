@@ -28,11 +28,13 @@ type connection struct {
 
 	mu      sync.Mutex
 	deleted map[string]chan struct{} // devices that an Unplug waits for
+
+	migration chan string // QEMU's word on a Save or Restore: "completed" or "failed"
 }
 
 // Connect implements vmm.VMM.
 func (q *QEMU) Connect(ctx context.Context, dir string) (vmm.Connection, error) {
-	c := &connection{ended: make(chan vmm.Cause, 1), deleted: map[string]chan struct{}{}}
+	c := &connection{ended: make(chan vmm.Cause, 1), deleted: map[string]chan struct{}{}, migration: make(chan string, 1)}
 	qmp, err := dial(ctx, filepath.Join(dir, qmpSocket), c.event)
 	if err != nil {
 		return nil, fmt.Errorf("connect to the VMM in %s: %w", dir, err)
@@ -73,6 +75,8 @@ func (c *connection) event(e event) {
 		c.end(vmm.Panic)
 	case "STOP":
 		go c.stopped()
+	case "MIGRATION":
+		c.migrated(e.Data)
 	case "DEVICE_DELETED":
 		var data struct {
 			Device string `json:"device"`
@@ -116,7 +120,7 @@ func (c *connection) State(ctx context.Context) (vmm.State, error) {
 // not tell a reset from a power-off; a CRX knows no other end than a reset.
 func stateOf(status string) vmm.State {
 	switch status {
-	case "prelaunch":
+	case "prelaunch", "inmigrate", "paused":
 		return vmm.State{Held: true}
 	case "shutdown":
 		return vmm.State{Ended: vmm.Shutdown}

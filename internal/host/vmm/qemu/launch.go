@@ -50,8 +50,8 @@ func (q *QEMU) Launch(m vmm.Machine) (*vmm.Process, error) {
 	cmd.Dir = "/"
 	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"}
 	cmd.Stdout, cmd.Stderr = log, log
-	// The taps in m.Ports belong to the caller, the rest to this function.
-	cmd.ExtraFiles = append(files, taps(m)...)
+	// What m holds belongs to the caller, the rest to this function.
+	cmd.ExtraFiles = append(files, given(m)...)
 	// A session of its own, so that no signal to hostd's group or terminal reaches it.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
@@ -73,10 +73,14 @@ func hold(pid int) (*vmm.Process, error) {
 	return process, nil
 }
 
-func taps(m vmm.Machine) []*os.File {
+// given are the caller's files, in the order of their descriptors.
+func given(m vmm.Machine) []*os.File {
 	var files []*os.File
 	for _, port := range m.Ports {
 		files = append(files, port.Tap)
+	}
+	if m.Memory != nil {
+		files = append(files, m.Memory.File)
 	}
 	return files
 }
@@ -98,6 +102,7 @@ func inherit(m vmm.Machine) (descriptors, []*os.File, error) {
 	for i := range m.Ports {
 		fd.taps = append(fd.taps, firstInherited+len(files)+i)
 	}
+	fd.memory = firstInherited + len(files) + len(m.Ports)
 	return fd, files, nil
 }
 
