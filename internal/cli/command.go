@@ -2,9 +2,13 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -51,7 +55,20 @@ func (h *homeFlag) Set(value string) (err error) {
 		return fmt.Errorf("the directory's name is empty")
 	}
 	h.path, err = filepath.Abs(value)
+	if err == nil {
+		h.path, err = resolved(h.path)
+	}
 	return err
+}
+
+// resolved is the path without symbolic links, as far as it exists: one directory is one instance, however it is called.
+func resolved(path string) (string, error) {
+	real, err := filepath.EvalSymlinks(path)
+	if !errors.Is(err, fs.ErrNotExist) || path == "/" {
+		return real, err
+	}
+	parent, err := resolved(filepath.Dir(path))
+	return filepath.Join(parent, filepath.Base(path)), err
 }
 
 // load reads the instance in the home directory.
@@ -65,7 +82,18 @@ func homeArg(home string) string {
 	if home == DefaultHome {
 		return ""
 	}
-	return " --home " + home
+	return " --home " + quoted(home)
+}
+
+// plain words need no quotes in a shell.
+var plain = regexp.MustCompile("^[A-Za-z0-9/._=:@%+-]+$")
+
+// quoted is a word as a shell has to read it.
+func quoted(word string) string {
+	if plain.MatchString(word) {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
 
 // self is how the user called this program.

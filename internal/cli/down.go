@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 
 	"github.com/spf13/cobra"
 
@@ -32,10 +34,12 @@ func downCommand(home *homeFlag) *cobra.Command {
 			return err
 		}
 		unlock, err := instance.Lock(home.path)
-		if err != nil {
+		switch {
+		case err == nil:
+			defer unlock()
+		case !errors.Is(err, fs.ErrNotExist): // where the home was deleted, what runs has to end all the same
 			return err
 		}
-		defer unlock()
 		return show.runAll(cmd.Context(), down.Stages())
 	}
 	return cmd

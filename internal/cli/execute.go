@@ -13,6 +13,8 @@ import (
 func Execute() int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
+	// A second signal ends the program at once, whatever it waits for.
+	context.AfterFunc(ctx, stop)
 	err := Command().ExecuteContext(ctx)
 	if err == nil {
 		return 0

@@ -2,6 +2,8 @@ package cli
 
 import (
 	"bytes"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"text/tabwriter"
@@ -35,6 +37,30 @@ func TestHomeIsAnAbsolutePath(t *testing.T) {
 	}
 	if err := home.Set(""); err == nil {
 		t.Error("an empty name is accepted")
+	}
+}
+
+func TestAHomeIsTheSameByAnotherName(t *testing.T) {
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(dir, filepath.Join(dir, "link")); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"link": dir, "link/new/home": dir + "/new/home", "new": dir + "/new", "link/../new": dir + "/new"} {
+		var home homeFlag
+		if err := home.Set(filepath.Join(dir, name)); err != nil || home.path != want {
+			t.Errorf("%s: %s, %v; want %s", name, home.path, err, want)
+		}
+	}
+}
+
+func TestHomesAreQuotedForTheShell(t *testing.T) {
+	for home, want := range map[string]string{DefaultHome: "", "/tmp/p": " --home /tmp/p", "/a b": " --home '/a b'", "/it's": ` --home '/it'\''s'`} {
+		if got := homeArg(home); got != want {
+			t.Errorf("%s: got %s, want %s", home, got, want)
+		}
 	}
 }
 

@@ -54,6 +54,8 @@ func Resolve(earlier *instance.Instance, r Request, machine Machine) (instance.I
 		in.Options.HostCPUs = r.HostCPUs
 	}
 	switch {
+	case r.HostMemory != 0 && r.HostMemory < minHostMemory:
+		return in, fmt.Errorf("%d bytes of memory for each host are too few for a pod; give at least %d MiB", r.HostMemory, minHostMemory>>20)
 	case r.HostMemory != 0:
 		in.Options.HostMemory = r.HostMemory
 	case in.Options.HostMemory == 0:
@@ -157,9 +159,7 @@ func (u *Up) preflight(ctx context.Context, in instance.Instance, earlier *insta
 	if earlier != nil {
 		l := layout.Layout{ID: in.ID, Home: in.Home}
 		_, facts.Running = records(l).Running(layout.Supervisor)
-		if err := network.Free(in.ID); err != nil {
-			facts.Kernel = append(facts.Kernel, fmt.Errorf("what this instance needs: %w", err))
-		}
+		facts.Subnet = network.Free(in.ID)
 	}
 	problems := preflight.Problems(facts, wanted)
 	if len(problems) == 0 {
@@ -180,6 +180,9 @@ func (u *Up) claim(in instance.Instance, earlier *instance.Instance) (err error)
 	if u.unlock, err = instance.Lock(in.Home); err != nil {
 		return err
 	}
+	if err := unchanged(in.Home, earlier); err != nil {
+		return err
+	}
 	if earlier != nil {
 		err = u.Claims.Confirm(in.ID, in.Home)
 	} else {
@@ -188,9 +191,27 @@ func (u *Up) claim(in instance.Instance, earlier *instance.Instance) (err error)
 	if err != nil {
 		return err
 	}
+	if _, running := records(layout.Layout{ID: in.ID}).Running(keeperName); running && earlier == nil {
+		return fmt.Errorf("the instance that was in %s still runs, though its data was deleted; end it first: pacific down --home %s", in.Home, in.Home)
+	}
 	in.Subnet = instance.Subnet(in.ID)
 	u.in, u.layout, u.plan = in, layout.Layout{ID: in.ID, Home: in.Home}, plan.Of(in)
 	return in.Save()
+}
+
+// unchanged tells whether the instance is still what it was before it was locked: meanwhile another command may have
+// worked on it.
+func unchanged(home string, earlier *instance.Instance) error {
+	now, err := instance.Load(home)
+	switch {
+	case errors.Is(err, instance.ErrNone) && earlier == nil:
+		return nil
+	case err != nil && !errors.Is(err, instance.ErrNone):
+		return err
+	case err != nil || earlier == nil || now != *earlier:
+		return fmt.Errorf("another command has changed the instance in %s just now; try again", home)
+	}
+	return nil
 }
 
 func (u *Up) network(ctx context.Context, _ func(string)) error {

@@ -27,6 +27,8 @@ func TestResolve(t *testing.T) {
 			instance.Instance{ID: 5, Home: "/h", Hosts: 5, Options: instance.Options{Accelerator: "kvm", HostCPUs: 2, HostMemory: 1 << 30}}, ""},
 		{"shrink", three, Request{Home: "/h", Hosts: 2}, instance.Instance{}, "not shrink"},
 		{"too many", nil, Request{Home: "/h", Hosts: 1000}, instance.Instance{}, "1000 hosts"},
+		{"too little memory", nil, Request{Home: "/h", HostMemory: 1 << 20}, instance.Instance{}, "512 MiB"},
+		{"negative memory", nil, Request{Home: "/h", HostMemory: -1 << 40}, instance.Instance{}, "512 MiB"},
 		{"unknown accelerator", nil, Request{Home: "/h", Accelerator: "xen"}, instance.Instance{}, "xen"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -35,12 +35,11 @@ type CA struct {
 	now  func() time.Time
 }
 
-// LoadOrCreateCA reads the authority from its files, or makes a new one with this common name if neither file exists.
-// One file without the other is an error: a new authority would make every issued certificate void.
+// LoadOrCreateCA reads the authority from its files, or makes a new one with this common name if neither file exists. A
+// key without a certificate is what a crash leaves between the two: it gets its certificate, which vouches for all that the
+// key has ever signed. A certificate without its key is an error: a new authority would make every issued certificate void.
 func LoadOrCreateCA(certFile, keyFile, commonName string) (*CA, error) {
-	_, certErr := os.Stat(certFile)
-	_, keyErr := os.Stat(keyFile)
-	if errors.Is(certErr, fs.ErrNotExist) && errors.Is(keyErr, fs.ErrNotExist) {
+	if _, err := os.Stat(certFile); errors.Is(err, fs.ErrNotExist) {
 		if err := createCA(certFile, keyFile, commonName); err != nil {
 			return nil, fmt.Errorf("create certificate authority %s: %w", certFile, err)
 		}
@@ -61,7 +60,10 @@ func LoadCA(certFile, keyFile string) (*CA, error) {
 }
 
 func createCA(certFile, keyFile, commonName string) error {
-	key, err := newKey()
+	key, err := loadKey(keyFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		key, err = newKey()
+	}
 	if err != nil {
 		return err
 	}
@@ -81,7 +83,7 @@ func createCA(certFile, keyFile, commonName string) error {
 	return writePair(certFile, keyFile, der, key)
 }
 
-func newKey() (*ecdsa.PrivateKey, error) { return ecdsa.GenerateKey(elliptic.P256(), rand.Reader) }
+func newKey() (crypto.Signer, error) { return ecdsa.GenerateKey(elliptic.P256(), rand.Reader) }
 
 func sign(template, parent *x509.Certificate, pub crypto.PublicKey, signer crypto.Signer) ([]byte, error) {
 	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))
@@ -93,7 +95,7 @@ func sign(template, parent *x509.Certificate, pub crypto.PublicKey, signer crypt
 }
 
 // writePair writes the key first: a certificate on disk always has its key.
-func writePair(certFile, keyFile string, der []byte, key *ecdsa.PrivateKey) error {
+func writePair(certFile, keyFile string, der []byte, key crypto.Signer) error {
 	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
 		return err
@@ -116,26 +118,34 @@ func loadPair(certFile, keyFile string) (*x509.Certificate, crypto.Signer, error
 	if err != nil {
 		return nil, nil, err
 	}
-	data, err := os.ReadFile(keyFile)
+	key, err := loadKey(keyFile)
 	if err != nil {
 		return nil, nil, err
-	}
-	block, _ := pem.Decode(data)
-	if block == nil {
-		return nil, nil, fmt.Errorf("%s holds no PEM block", keyFile)
-	}
-	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
-	if err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", keyFile, err)
-	}
-	key, ok := parsed.(crypto.Signer)
-	if !ok {
-		return nil, nil, fmt.Errorf("%s holds no signing key", keyFile)
 	}
 	if pub, ok := key.Public().(interface{ Equal(crypto.PublicKey) bool }); !ok || !pub.Equal(cert.PublicKey) {
 		return nil, nil, fmt.Errorf("%s is not the key of %s", keyFile, certFile)
 	}
 	return cert, key, nil
+}
+
+func loadKey(file string) (crypto.Signer, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	block, _ := pem.Decode(data)
+	if block == nil {
+		return nil, fmt.Errorf("%s holds no PEM block", file)
+	}
+	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	key, ok := parsed.(crypto.Signer)
+	if !ok {
+		return nil, fmt.Errorf("%s holds no signing key", file)
+	}
+	return key, nil
 }
 
 func readCertificate(file string) (*x509.Certificate, error) {

@@ -62,6 +62,21 @@ func TestAuthorityIsKeptAndNeverHalfReplaced(t *testing.T) {
 	}
 }
 
+// A crash between the two writes of a new authority, or somebody's hand, leaves the key alone.
+func TestAnAuthoritysKeyAloneGetsItsCertificateBack(t *testing.T) {
+	dir := t.TempDir()
+	leaf := testLeaf(dir, "a")
+	if _, err := testCA(t, dir).Ensure(leaf); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(dir, "ca.crt")); err != nil {
+		t.Fatal(err)
+	}
+	if renewed, err := testCA(t, dir).Ensure(leaf); err != nil || renewed {
+		t.Errorf("the authority did not know what it had signed: issued %v, %v", renewed, err)
+	}
+}
+
 func TestPrivateFilesAreNotReadableByOthers(t *testing.T) {
 	dir := t.TempDir()
 	leaf := testLeaf(dir, "a")

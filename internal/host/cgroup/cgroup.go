@@ -90,6 +90,9 @@ func (t *Tree) OutOfMemory(path string) bool {
 // Remove deletes the group, and its pools when they are empty. Processes that are left in it are killed. A group that is
 // gone is no error.
 func (t *Tree) Remove(path string) error {
+	if below, err := filepath.Rel(t.parent, path); err != nil || strings.HasPrefix(below, "..") || !strings.HasSuffix(path, suffix) {
+		return fmt.Errorf("cgroup %q is not that of a machine below %s: it is left alone with its processes", path, t.parent)
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, root := range roots() {

@@ -59,3 +59,16 @@ func TestPlaceAndRemove(t *testing.T) {
 		}
 	}
 }
+
+// What is in a group that is removed gets killed, so only that of a machine may be.
+func TestRemoveTouchesOnlyGroupsOfMachines(t *testing.T) {
+	tree := New("/pacific-unit")
+	for _, path := range []string{"", "/", "/pacific-unit", "/pacific-unit/pool", "/other/a.vm", "/pacific-unit/../a.vm", "/pacific-unit-2/a.vm", "a.vm"} {
+		if err := tree.Remove(path); err == nil {
+			t.Errorf("%q was accepted", path)
+		}
+	}
+	if err := tree.Remove(tree.Path("pool", "gone")); err != nil {
+		t.Error(err)
+	}
+}

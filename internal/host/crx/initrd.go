@@ -69,12 +69,14 @@ func write(path string, contents initrd.Contents) error {
 
 // forget deletes what older files of the personality were made into. Nobody needs it: a VMM reads it only at its start.
 func (i *Initrds) forget(personality, keep string) error {
-	old, err := filepath.Glob(filepath.Join(i.dir, personality+"-????????????????.cpio"))
+	entries, err := os.ReadDir(i.dir)
 	if err != nil {
 		return err
 	}
-	for _, path := range old {
-		if path == keep {
+	for _, entry := range entries {
+		path := filepath.Join(i.dir, entry.Name())
+		older, err := filepath.Match(personality+"-????????????????.cpio", entry.Name())
+		if err != nil || !older || path == keep {
 			continue
 		}
 		if err := os.Remove(path); err != nil {

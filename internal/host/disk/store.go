@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"maps"
 	"os"
 	"path/filepath"
@@ -27,6 +28,9 @@ import (
 
 // ErrNoDisk says that a resolver does not know the disk.
 var ErrNoDisk = errors.New("no such disk")
+
+// descriptionFile is in the directory of each disk.
+const descriptionFile = "disk.json"
 
 // half marks a directory that is still being filled.
 const half = ".new"
@@ -68,7 +72,27 @@ func Open(stateDir string) (*Store, error) {
 			return nil, err
 		}
 	}
-	return store, nil
+	return store, store.sweepBlank()
+}
+
+// sweepBlank deletes disks that were made right before the host lost its power: creating a disk waits for no write to
+// storage, since its machine waits for it, so that the name may be there without what it names.
+func (s *Store) sweepBlank() error {
+	entries, err := os.ReadDir(s.dir)
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		info, err := os.Stat(filepath.Join(s.dir, entry.Name(), descriptionFile))
+		if err == nil && info.Size() > 0 || err != nil && !errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		slog.Warn("deleting a disk that was lost with the host's power", "disk", entry.Name())
+		if err := os.RemoveAll(filepath.Join(s.dir, entry.Name())); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func sweep(dir string) error {
@@ -165,7 +189,7 @@ func (s *Store) fill(ctx context.Context, dir string, d description) error {
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(dir, "disk.json"), text, 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, descriptionFile), text, 0o600); err != nil {
 		return err
 	}
 	raw := filepath.Join(dir, "disk.raw")
@@ -221,7 +245,9 @@ func (s *Store) List() ([]*hostv1.Disk, error) {
 			continue
 		}
 		if err != nil {
-			return nil, status.Errorf(codes.Internal, "disk %s: %v", entry.Name(), err)
+			// One bad description must not hide all other disks; this one shows in the host's inventory.
+			slog.Error("disk cannot be described", "disk", entry.Name(), "err", err)
+			continue
 		}
 		disks = append(disks, s.message(d))
 	}
@@ -247,7 +273,7 @@ func (s *Store) raw(id string) string { return filepath.Join(s.dir, id, "disk.ra
 
 func (s *Store) read(id string) (description, error) {
 	var d description
-	text, err := os.ReadFile(filepath.Join(s.dir, id, "disk.json"))
+	text, err := os.ReadFile(filepath.Join(s.dir, id, descriptionFile))
 	if err != nil {
 		return d, err
 	}

@@ -124,3 +124,34 @@ func TestOpenSweepsWhatACrashLeft(t *testing.T) {
 		t.Errorf("%s is still there", left)
 	}
 }
+
+func TestDisksLostWithThePowerDoNotHideTheOthers(t *testing.T) {
+	dir := t.TempDir()
+	store, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []string{"whole", "blank", "damaged"} {
+		if _, err := store.Create(context.Background(), &hostv1.Disk{Id: id, SizeBytes: 1 << 20}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for id, text := range map[string]string{"blank": "", "damaged": "{"} {
+		if err := os.WriteFile(filepath.Join(dir, "disks", id, "disk.json"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if store, err = Open(dir); err != nil {
+		t.Fatal(err)
+	}
+	disks, err := store.List()
+	if err != nil || len(disks) != 1 || disks[0].Id != "whole" {
+		t.Errorf("%v %v", disks, err)
+	}
+	if _, err := store.Create(context.Background(), &hostv1.Disk{Id: "blank", SizeBytes: 2 << 20}); err != nil {
+		t.Errorf("the blank disk is in the way: %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "disks", "damaged", "disk.raw")); err != nil {
+		t.Errorf("a disk with data was deleted for its damaged description: %v", err)
+	}
+}

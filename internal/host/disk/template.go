@@ -31,7 +31,7 @@ func (t *templates) ext4(ctx context.Context, size uint64) (string, error) {
 	if err := blank(path+half, size); err != nil {
 		return "", err
 	}
-	if err := mkfs(ctx, path+half, size); err != nil {
+	if err := errors.Join(mkfs(ctx, path+half, size), flush(path+half)); err != nil {
 		return "", errors.Join(err, os.Remove(path+half))
 	}
 	return path, os.Rename(path+half, path)
@@ -59,6 +59,15 @@ func mkfs(ctx context.Context, path string, size uint64) error {
 		return fmt.Errorf("mkfs.ext4: %w: %s", err, strings.TrimSpace(string(out)))
 	}
 	return nil
+}
+
+// flush brings a file to storage. A template that lost its content with the host's power would spoil every later disk.
+func flush(path string) error {
+	file, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	return errors.Join(file.Sync(), file.Close())
 }
 
 func blank(path string, size uint64) error {

@@ -53,13 +53,18 @@ type file struct {
 }
 
 func (h *Host) diskFiles() ([]file, error) {
+	// No pattern for the whole path: the state directory may have a name that is one itself.
 	var files []file
-	disks, err := filepath.Glob(filepath.Join(h.StateDir, "disks", "*", "*.raw"))
-	if err != nil {
+	disks, err := os.ReadDir(filepath.Join(h.StateDir, "disks"))
+	if err != nil && !os.IsNotExist(err) {
 		return nil, err
 	}
-	for _, path := range disks {
-		files = append(files, file{path: path, id: filepath.Base(filepath.Dir(path)), bytes: disk.Allocated(path)})
+	for _, entry := range disks {
+		path := filepath.Join(h.StateDir, "disks", entry.Name(), "disk.raw")
+		if _, err := os.Stat(path); err != nil {
+			continue
+		}
+		files = append(files, file{path: path, id: entry.Name(), bytes: disk.Allocated(path)})
 	}
 	images, err := os.ReadDir(filepath.Join(h.StateDir, "images"))
 	if err != nil && !os.IsNotExist(err) {

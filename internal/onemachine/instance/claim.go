@@ -10,6 +10,8 @@ import (
 	"strconv"
 
 	"golang.org/x/sys/unix"
+
+	"pacific/internal/onemachine/layout"
 )
 
 const maxID = 254
@@ -18,10 +20,12 @@ const maxID = 254
 // not in /run, since certificates, addresses in etcd and image references contain the id and must be valid after a reboot.
 type Claims struct {
 	Dir string
+	// RunRoot holds a directory, named by its id, for each instance that is up.
+	RunRoot string
 }
 
 // DefaultClaims are those of this machine.
-var DefaultClaims = Claims{Dir: "/var/lib/pacific-instances"}
+var DefaultClaims = Claims{Dir: "/var/lib/pacific-instances", RunRoot: layout.RunRoot}
 
 // Claim gives home the lowest id that is free and that usable accepts, or the one it already has.
 func (c Claims) Claim(home string, usable func(id int) error) (int, error) {
@@ -113,8 +117,8 @@ func Choose(claims map[int]string, home string) (int, bool) {
 	return 0, false
 }
 
-// read leaves out claims whose home no longer is an instance, as after rm -rf, except those of the last moments before the
-// first instance.json is written: their home exists.
+// read leaves out claims whose home is gone, as after rm -rf, unless the instance is still up: its processes and addresses
+// are there, and down has to find them.
 func (c Claims) read() (map[int]string, error) {
 	entries, err := os.ReadDir(c.Dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -130,11 +134,16 @@ func (c Claims) read() (map[int]string, error) {
 		if err != nil {
 			continue
 		}
-		if _, err := os.Stat(home); err == nil {
+		if exists(home) || c.RunRoot != "" && exists(filepath.Join(c.RunRoot, entry.Name())) {
 			claims[id] = home
 		}
 	}
 	return claims, nil
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 func (c Claims) write(id int, home string) error {

@@ -42,6 +42,23 @@ func TestAClaimOfADeletedHomeIsFreeAgain(t *testing.T) {
 	}
 }
 
+func TestAnInstanceThatIsUpKeepsItsNumberThoughItsHomeIsDeleted(t *testing.T) {
+	claims := Claims{Dir: filepath.Join(t.TempDir(), "claims"), RunRoot: t.TempDir()}
+	gone, next := home(t), home(t)
+	if _, err := claims.Claim(gone, anyID); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(os.Mkdir(filepath.Join(claims.RunRoot, "1"), 0o700), os.RemoveAll(gone)); err != nil {
+		t.Fatal(err)
+	}
+	if id, ok := claims.ID(gone); !ok || id != 1 {
+		t.Errorf("the running instance is not found: %d, %v", id, ok)
+	}
+	if id, err := claims.Claim(next, anyID); err != nil || id != 2 {
+		t.Errorf("another instance got %d, %v", id, err)
+	}
+}
+
 func TestANumberInUseByOthersIsSkipped(t *testing.T) {
 	claims := Claims{Dir: filepath.Join(t.TempDir(), "claims")}
 	busy := func(id int) error {

@@ -11,7 +11,7 @@ import (
 // Lock makes the caller the only one that changes the instance in home until unlock is called. The lock lies on the
 // directory itself, so that it leaves no file behind.
 func Lock(home string) (unlock func(), err error) {
-	dir, err := os.Open(home)
+	dir, err := os.Open(home) // fs.ErrNotExist tells callers that there is nothing to lock
 	if err != nil {
 		return nil, fmt.Errorf("lock instance: %w", err)
 	}
@@ -23,6 +23,10 @@ func Lock(home string) (unlock func(), err error) {
 	if err != nil {
 		dir.Close()
 		return nil, fmt.Errorf("lock %s: %w", home, err)
+	}
+	if !sameFile(dir, home) {
+		dir.Close()
+		return nil, fmt.Errorf("%s was deleted just now; try again", home)
 	}
 	return func() { dir.Close() }, nil
 }

@@ -32,6 +32,7 @@ type Facts struct {
 	TunDevice       bool
 	MissingCgroups  []string // controllers
 	Kernel          []error  // features that did not work
+	Subnet          error    // why the addresses of an instance that exists are not to be had
 	Running         bool     // the instance runs already, so it has its memory and disk
 }
 
@@ -81,6 +82,9 @@ func Problems(f Facts, w Wanted) []Problem {
 	}
 	if len(f.MissingCgroups) > 0 {
 		add("missing cgroup controllers: "+strings.Join(f.MissingCgroups, ", "), "switch them on in the kernel's configuration or command line")
+	}
+	if f.Subnet != nil {
+		add("the addresses of this instance are taken: "+f.Subnet.Error(), "remove that route; the instance's certificates and cluster hold its addresses, so it cannot have others")
 	}
 	for _, err := range f.Kernel {
 		add("the kernel does not do "+err.Error(), "load the module or use a kernel that has it, as Debian's has")

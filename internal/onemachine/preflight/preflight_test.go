@@ -23,6 +23,7 @@ func TestProblems(t *testing.T) {
 		{"small, but it runs", func(f *Facts, _ *Wanted) { f.MemoryAvailable, f.DiskFree, f.Running = 1<<30, 1<<30, true }, nil},
 		{"no kvm, not wanted", func(f *Facts, _ *Wanted) { f.KVMDevice = false }, nil},
 		{"no kvm, wanted", func(f *Facts, w *Wanted) { f.KVMDevice, w.Accelerator = false, "kvm" }, []string{"/dev/kvm"}},
+		{"addresses taken", func(f *Facts, _ *Wanted) { f.Subnet = errors.New("a route to 10.77.1.0/24") }, []string{"a route to 10.77.1.0/24\n    remove that route"}},
 		{"several", func(f *Facts, _ *Wanted) {
 			f.TunDevice, f.MissingCgroups, f.Kernel = false, []string{"pids"}, []error{errors.New("VXLAN")}
 		}, []string{"/dev/net/tun", "pids", "VXLAN"}},

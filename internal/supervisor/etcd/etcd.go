@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"sync/atomic"
 
@@ -23,6 +24,9 @@ const (
 	// maxSocketPath is the room in sockaddr_un, without the closing zero. client.sock is the longest name.
 	maxSocketPath = 107
 )
+
+// plain paths mean the same as a path, as a part of a URL, and in a list with commas.
+var plain = regexp.MustCompile("^[A-Za-z0-9/._-]+$")
 
 // Server is the component. Its only listener is a unix socket in a directory that nobody but its owner can enter; no
 // port is open, and no certificate is needed.
@@ -52,7 +56,7 @@ func New(path string) (*Server, error) {
 		return nil, fmt.Errorf("lock %s: %w: does another supervisor run with this --data-dir? End it first", path, err)
 	}
 	socket := filepath.Join(path, "client.sock")
-	if len(socket) > maxSocketPath {
+	if len(socket) > maxSocketPath || !plain.MatchString(socket) {
 		socket = "/proc/self/fd/" + strconv.Itoa(int(dir.Fd())) + "/client.sock"
 	}
 	return &Server{path: path, socket: socket, dir: dir}, nil

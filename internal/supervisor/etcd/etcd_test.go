@@ -41,7 +41,10 @@ func run(t *testing.T, dir string) (*clientv3.Client, func()) {
 
 func TestKeepsItsDataOverRestarts(t *testing.T) {
 	long := filepath.Join(t.TempDir(), strings.Repeat("a-long-directory/", 8))
-	for name, dir := range map[string]string{"short path": filepath.Join(t.TempDir(), "e"), "path longer than a socket's": long} {
+	for name, dir := range map[string]string{
+		"short path": filepath.Join(t.TempDir(), "e"), "path longer than a socket's": long,
+		"path that is no URL": filepath.Join(t.TempDir(), "a b,%41?c#d[e]"),
+	} {
 		t.Run(name, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 			defer cancel()
