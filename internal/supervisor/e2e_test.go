@@ -20,6 +20,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
@@ -61,6 +62,7 @@ func TestSupervisor(t *testing.T) {
 	})
 	step("tells why a pod waits", func(t *testing.T) { testUnschedulable(t, ctx, admin) })
 	step("takes a host in", func(t *testing.T) { s.testHost(t, ctx, admin) })
+	step("keeps what its parts write on pods", func(t *testing.T) { testPodFields(t, ctx, admin) })
 	step("encrypts secrets", func(t *testing.T) { s.testEncryption(t, ctx, admin) })
 	step("renews the serving certificate while it runs", s.testRenewal)
 	step("lets only one have the data", s.testOneOwner)
@@ -185,6 +187,34 @@ func (s *instance) testHost(t *testing.T, ctx context.Context, admin kubernetes.
 		return err == nil && len(pods.Items) == 1 && pods.Items[0].Spec.NodeName == "host-1" &&
 			strings.Contains(pods.Items[0].Annotations[podapi.AnnotationNetwork], "10.244.")
 	})
+}
+
+// testPodFields tries, as administrator, to give a pod the network of another, at its creation and later.
+func testPodFields(t *testing.T, ctx context.Context, admin kubernetes.Interface) {
+	pods := admin.CoreV1().Pods("default")
+	before, err := pods.List(ctx, metav1.ListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	victim := before.Items[0]
+	copied, err := pods.Create(ctx, &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Name: "copy", Annotations: victim.Annotations},
+		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "web", Image: "example.invalid/web"}}, NodeSelector: map[string]string{"no": "host"}},
+	}, metav1.CreateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if value, ok := copied.Annotations[podapi.AnnotationNetwork]; ok {
+		t.Errorf("a new pod took over the network %s", value)
+	}
+	patch := []byte(`{"metadata":{"annotations":{"` + podapi.AnnotationNetwork + `":"{}","note":"mine"}}}`)
+	patched, err := pods.Patch(ctx, victim.Name, types.MergePatchType, patch, metav1.PatchOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := patched.Annotations[podapi.AnnotationNetwork], victim.Annotations[podapi.AnnotationNetwork]; got != want || patched.Annotations["note"] != "mine" {
+		t.Errorf("the patched pod has the annotations %v, want the network %s and the note", patched.Annotations, want)
+	}
 }
 
 // nodeClient has the certificate of a spherelet.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"k8s.io/kubernetes/cmd/kube-apiserver/app/options"
 
 	"pacific/internal/supervisor/pki"
+	"pacific/internal/supervisor/podfields"
 	"pacific/internal/supervisor/upstream"
 )
 
@@ -28,10 +30,18 @@ type Server struct {
 // New parses the arguments of the kube-apiserver.
 func New(config Config) (*Server, error) {
 	s := &Server{config: config, options: options.NewServerRunOptions()}
+	s.addAdmission()
 	if err := upstream.Parse(s.Name(), s.options.Flags(), Args(config)); err != nil {
 		return nil, err
 	}
 	return s, nil
+}
+
+// addAdmission puts Pacific's plugins behind upstream's, so that they see what webhooks made of a request.
+func (s *Server) addAdmission() {
+	chain := s.options.Admission.GenericAdmission
+	podfields.Register(chain.Plugins)
+	chain.RecommendedPluginOrder = append(slices.Clone(chain.RecommendedPluginOrder), podfields.PluginName)
 }
 
 // Name of the component.
