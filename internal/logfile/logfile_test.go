@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 func write(t *testing.T, w *Writer, stream string, texts ...string) {
@@ -168,5 +171,42 @@ func TestFollowEndsWithContext(t *testing.T) {
 	}
 	if joined(t, out.String()) != "a\n" {
 		t.Error(out.String())
+	}
+}
+
+// A limit of the file size stands for a full disk: the kernel writes what fits, and then fails.
+func TestAnEntryThatDoesNotFitIsLeftOutWhole(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "0.log")
+	w, err := Create(path, DefaultLimits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signal.Ignore(unix.SIGXFSZ)
+	defer signal.Reset(unix.SIGXFSZ)
+	stream := w.Stream("stdout")
+	limited := func(bytes uint64, write func()) {
+		var before unix.Rlimit
+		if err := unix.Getrlimit(unix.RLIMIT_FSIZE, &before); err != nil {
+			t.Fatal(err)
+		}
+		if err := unix.Setrlimit(unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: bytes, Max: before.Max}); err != nil {
+			t.Fatal(err)
+		}
+		defer unix.Setrlimit(unix.RLIMIT_FSIZE, &before)
+		write()
+	}
+	if _, err := stream.Write([]byte("first\n")); err != nil {
+		t.Fatal(err)
+	}
+	limited(60, func() {
+		if _, err := stream.Write([]byte("does not fit\n")); err == nil {
+			t.Error("the write did not fail")
+		}
+	})
+	if _, err := stream.Write([]byte("last\n")); err != nil {
+		t.Fatal(err)
+	}
+	if got := texts(t, path, Query{TailLines: -1}); got != "first\nlast\n" {
+		t.Errorf("got %q", got)
 	}
 }

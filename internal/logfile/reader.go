@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -210,8 +211,11 @@ func copyNew(ctx context.Context, w io.Writer, path string, p part) (part, error
 		if next == p.number {
 			return p, nil
 		}
-		p.Close()
 		f, err := os.Open(numbered(path, next))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // so far behind that it was removed meanwhile
+		}
+		p.Close()
 		if err != nil {
 			return part{}, fmt.Errorf("read the log: %w", err)
 		}

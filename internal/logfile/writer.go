@@ -2,8 +2,10 @@ package logfile
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -75,28 +77,32 @@ func (w *Writer) Close() error {
 func (w *Writer) write(b []byte) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	var rotated error
 	if w.size > 0 && w.size+int64(len(b)) > w.limits.Size {
-		if err := w.rotate(); err != nil {
-			return fmt.Errorf("rotate the log: %w", err)
-		}
+		rotated = w.rotate()
 	}
 	n, err := w.file.Write(b)
+	// On a full disk an entry is left out whole: half of one would spoil the next.
+	if err != nil && n > 0 && w.file.Truncate(w.size) == nil {
+		n = 0
+	}
 	w.size += int64(n)
-	return err
+	return errors.Join(rotated, err)
 }
 
-// rotate begins the next file. It keeps on writing to the present one when it fails.
+// rotate begins the next file. When it cannot, the present one is written on.
 func (w *Writer) rotate() error {
 	old := w.file
 	w.number++
 	if err := w.open(); err != nil {
 		w.number--
-		return err
+		return fmt.Errorf("rotate the log: %w", err)
 	}
-	if err := os.Remove(numbered(w.path, w.number-w.limits.Files)); err != nil && !os.IsNotExist(err) {
-		return err
+	err := os.Remove(numbered(w.path, w.number-w.limits.Files))
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
 	}
-	return old.Close()
+	return errors.Join(err, old.Close())
 }
 
 func numbered(path string, number int) string { return fmt.Sprintf("%s.%d", path, number) }

@@ -24,6 +24,7 @@ func Serve(ctx context.Context, listener net.Listener, tlsConfig *tls.Config, ha
 	server := &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: 30 * time.Second,
+		IdleTimeout:       2 * time.Minute,
 		ErrorLog:          log.New(handshakeLog{}, "", 0),
 	}
 	klog.InfoS("Registry serves", "address", listener.Addr())
