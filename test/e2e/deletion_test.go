@@ -3,7 +3,10 @@
 package e2e
 
 import (
+	"bufio"
+	"context"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 
@@ -64,13 +67,19 @@ func TestADeletedPodsMachineIsGoneBeforeItsObject(t *testing.T) {
 
 func TestGracefulTermination(t *testing.T) {
 	ns := newNamespace(t)
-	s := shell{name: "p", script: `trap "echo got TERM; exit 0" TERM; while :; do sleep 0.1; done`}
-	apply(t, ns, strings.Replace(s.manifest(), "terminationGracePeriodSeconds: 1", "terminationGracePeriodSeconds: 30", 1))
+	s := shell{name: "p", script: `trap "echo got TERM; exit 0" TERM; echo begun; while :; do sleep 0.1; done`}
+	apply(t, ns, strings.Replace(s.manifest(), "terminationGracePeriodSeconds: 1", "terminationGracePeriodSeconds: 300", 1))
 	awaitReady(t, ns, "p")
-	follow := make(chan string, 1)
-	go func() { follow <- try(t, "", "logs", "-f", "-n", ns, "p").stdout }()
-	kubectl(t, "delete", "pod", "-n", ns, "p", "--wait=true", "--timeout=25s")
-	if log := <-follow; !strings.Contains(log, "got TERM") {
-		t.Errorf("the container's last words are missing: %q", log)
+	ctx, cancel := context.WithTimeout(t.Context(), podLimit)
+	defer cancel()
+	_, out := pipes(t, kubectlCommand(ctx, "logs", "-f", "-n", ns, "p"))
+	log := bufio.NewReader(out)
+	// From here on the follower is there.
+	if first, err := log.ReadString('\n'); first != "begun\n" {
+		t.Fatalf("the log begins with %q, %v", first, err)
+	}
+	kubectl(t, "delete", "pod", "-n", ns, "p", "--wait=true", "--timeout=100s")
+	if rest, err := io.ReadAll(log); string(rest) != "got TERM\n" {
+		t.Errorf("the container's last words are %q, %v", rest, err)
 	}
 }

@@ -174,19 +174,30 @@ func TestADeadPodLeavesItsService(t *testing.T) {
 	ns := newNamespace(t)
 	pod := startShell(t, ns, shell{name: "web", script: webScript, spec: "restartPolicy: Never"})
 	kubectl(t, "expose", "pod", "web", "-n", ns, "--port=80", "--target-port=8080")
+	awaitReadyEndpoints(t, ns, "web", 1)
 	killMachine(t, pod)
 	awaitPhase(t, ns, "web", corev1.PodFailed)
-	eventually(t, 30*time.Second, "no ready endpoint", func(ctx context.Context) error {
-		slices, err := cluster.client.DiscoveryV1().EndpointSlices(ns).List(ctx, metav1.ListOptions{LabelSelector: "kubernetes.io/service-name=web"})
+	awaitReadyEndpoints(t, ns, "web", 0)
+}
+
+// awaitReadyEndpoints waits until a Service has so many.
+func awaitReadyEndpoints(t *testing.T, ns, service string, want int) {
+	t.Helper()
+	eventually(t, time.Minute, fmt.Sprintf("%d ready endpoints of Service %s", want, service), func(ctx context.Context) error {
+		slices, err := cluster.client.DiscoveryV1().EndpointSlices(ns).List(ctx, metav1.ListOptions{LabelSelector: "kubernetes.io/service-name=" + service})
 		if err != nil {
 			return err
 		}
+		var ready []string
 		for _, slice := range slices.Items {
 			for _, endpoint := range slice.Endpoints {
 				if endpoint.Conditions.Ready == nil || *endpoint.Conditions.Ready {
-					return fmt.Errorf("endpoint %v is ready", endpoint.Addresses)
+					ready = append(ready, endpoint.Addresses...)
 				}
 			}
+		}
+		if len(ready) != want {
+			return fmt.Errorf("ready are %v", ready)
 		}
 		return nil
 	})
