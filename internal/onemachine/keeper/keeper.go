@@ -41,6 +41,7 @@ func (k *Keeper) Keep(ctx context.Context, daemons []plan.Daemon) {
 			close(ready)
 		}
 	})
+	all.Go(func() { trimLogs(ctx, daemons) })
 	for _, d := range daemons {
 		all.Go(func() { k.keep(ctx, d, ready) })
 	}
