@@ -100,6 +100,10 @@ func checkHTTP(ctx context.Context, t Target, get *agentv1.Handler_HttpGet) Resu
 		return failure("%v", err)
 	}
 	defer resp.Body.Close()
+	// Over TLS the server hears of the end before the connection is gone, and may still answer then.
+	if ctx.Err() != nil {
+		return failure("%s %q: %v", req.Method, req.URL, ctx.Err())
+	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxOutput))
 	switch {
 	case err != nil:
