@@ -160,10 +160,15 @@ func (*StartResponse) Descriptor() ([]byte, []int) {
 }
 
 type UpdateRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Volumes       []*Volume              `protobuf:"bytes,1,rep,name=volumes,proto3" json:"volumes,omitempty"` // those with new contents
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Volumes []*Volume              `protobuf:"bytes,1,rep,name=volumes,proto3" json:"volumes,omitempty"` // those with new files
+	// Init and main containers with a new configuration. They take it at their next start, new resources at once, or by a
+	// restart where the container's resize policy wants one.
+	Containers            []*Container `protobuf:"bytes,2,rep,name=containers,proto3" json:"containers,omitempty"`
+	EphemeralContainers   []*Container `protobuf:"bytes,3,rep,name=ephemeral_containers,json=ephemeralContainers,proto3" json:"ephemeral_containers,omitempty"`                // one that is not known yet is started
+	ActiveDeadlineSeconds *int64       `protobuf:"varint,4,opt,name=active_deadline_seconds,json=activeDeadlineSeconds,proto3,oneof" json:"active_deadline_seconds,omitempty"` // from now on; 0: none any more
+	unknownFields         protoimpl.UnknownFields
+	sizeCache             protoimpl.SizeCache
 }
 
 func (x *UpdateRequest) Reset() {
@@ -201,6 +206,27 @@ func (x *UpdateRequest) GetVolumes() []*Volume {
 		return x.Volumes
 	}
 	return nil
+}
+
+func (x *UpdateRequest) GetContainers() []*Container {
+	if x != nil {
+		return x.Containers
+	}
+	return nil
+}
+
+func (x *UpdateRequest) GetEphemeralContainers() []*Container {
+	if x != nil {
+		return x.EphemeralContainers
+	}
+	return nil
+}
+
+func (x *UpdateRequest) GetActiveDeadlineSeconds() int64 {
+	if x != nil && x.ActiveDeadlineSeconds != nil {
+		return *x.ActiveDeadlineSeconds
+	}
+	return 0
 }
 
 type UpdateResponse struct {
@@ -384,9 +410,10 @@ type Pod struct {
 	FsGroup                 *int64                 `protobuf:"varint,17,opt,name=fs_group,json=fsGroup,proto3,oneof" json:"fs_group,omitempty"`
 	TerminationGraceSeconds int64                  `protobuf:"varint,18,opt,name=termination_grace_seconds,json=terminationGraceSeconds,proto3" json:"termination_grace_seconds,omitempty"`
 	// Why the pod's previous VM ended, where this start replaces one; the containers that ran in it get this termination.
-	Previous      *Termination `protobuf:"bytes,19,opt,name=previous,proto3" json:"previous,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Previous            *Termination `protobuf:"bytes,19,opt,name=previous,proto3" json:"previous,omitempty"`
+	EphemeralContainers []*Container `protobuf:"bytes,20,rep,name=ephemeral_containers,json=ephemeralContainers,proto3" json:"ephemeral_containers,omitempty"`
+	unknownFields       protoimpl.UnknownFields
+	sizeCache           protoimpl.SizeCache
 }
 
 func (x *Pod) Reset() {
@@ -548,6 +575,13 @@ func (x *Pod) GetTerminationGraceSeconds() int64 {
 func (x *Pod) GetPrevious() *Termination {
 	if x != nil {
 		return x.Previous
+	}
+	return nil
+}
+
+func (x *Pod) GetEphemeralContainers() []*Container {
+	if x != nil {
+		return x.EphemeralContainers
 	}
 	return nil
 }
@@ -827,6 +861,11 @@ type Container struct {
 	RestartPolicy                    *RestartPolicy         `protobuf:"varint,23,opt,name=restart_policy,json=restartPolicy,proto3,enum=pacific.agent.v1.RestartPolicy,oneof" json:"restart_policy,omitempty"` // of the container: ALWAYS in an init container makes a sidecar
 	ConfigError                      string                 `protobuf:"bytes,24,opt,name=config_error,json=configError,proto3" json:"config_error,omitempty"`                                                  // what kept the spherelet from making this container's configuration; it waits with CreateContainerConfigError
 	StopSignal                       string                 `protobuf:"bytes,25,opt,name=stop_signal,json=stopSignal,proto3" json:"stop_signal,omitempty"`
+	TargetContainer                  string                 `protobuf:"bytes,26,opt,name=target_container,json=targetContainer,proto3" json:"target_container,omitempty"` // of an ephemeral container: whose processes it sees
+	RestartOnCpuResize               bool                   `protobuf:"varint,27,opt,name=restart_on_cpu_resize,json=restartOnCpuResize,proto3" json:"restart_on_cpu_resize,omitempty"`
+	RestartOnMemoryResize            bool                   `protobuf:"varint,28,opt,name=restart_on_memory_resize,json=restartOnMemoryResize,proto3" json:"restart_on_memory_resize,omitempty"`
+	RestartRules                     []*RestartRule         `protobuf:"bytes,29,rep,name=restart_rules,json=restartRules,proto3" json:"restart_rules,omitempty"` // the first that fits an exit decides, before the policy
+	OomScoreAdj                      int32                  `protobuf:"varint,30,opt,name=oom_score_adj,json=oomScoreAdj,proto3" json:"oom_score_adj,omitempty"`
 	unknownFields                    protoimpl.UnknownFields
 	sizeCache                        protoimpl.SizeCache
 }
@@ -1036,6 +1075,94 @@ func (x *Container) GetStopSignal() string {
 	return ""
 }
 
+func (x *Container) GetTargetContainer() string {
+	if x != nil {
+		return x.TargetContainer
+	}
+	return ""
+}
+
+func (x *Container) GetRestartOnCpuResize() bool {
+	if x != nil {
+		return x.RestartOnCpuResize
+	}
+	return false
+}
+
+func (x *Container) GetRestartOnMemoryResize() bool {
+	if x != nil {
+		return x.RestartOnMemoryResize
+	}
+	return false
+}
+
+func (x *Container) GetRestartRules() []*RestartRule {
+	if x != nil {
+		return x.RestartRules
+	}
+	return nil
+}
+
+func (x *Container) GetOomScoreAdj() int32 {
+	if x != nil {
+		return x.OomScoreAdj
+	}
+	return 0
+}
+
+// RestartRule restarts a container whose exit code is among these, or is not.
+type RestartRule struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	NotIn         bool                   `protobuf:"varint,1,opt,name=not_in,json=notIn,proto3" json:"not_in,omitempty"`
+	ExitCodes     []int32                `protobuf:"varint,2,rep,packed,name=exit_codes,json=exitCodes,proto3" json:"exit_codes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RestartRule) Reset() {
+	*x = RestartRule{}
+	mi := &file_agent_v1_agent_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RestartRule) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RestartRule) ProtoMessage() {}
+
+func (x *RestartRule) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_v1_agent_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RestartRule.ProtoReflect.Descriptor instead.
+func (*RestartRule) Descriptor() ([]byte, []int) {
+	return file_agent_v1_agent_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *RestartRule) GetNotIn() bool {
+	if x != nil {
+		return x.NotIn
+	}
+	return false
+}
+
+func (x *RestartRule) GetExitCodes() []int32 {
+	if x != nil {
+		return x.ExitCodes
+	}
+	return nil
+}
+
 type EnvVar struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
@@ -1046,7 +1173,7 @@ type EnvVar struct {
 
 func (x *EnvVar) Reset() {
 	*x = EnvVar{}
-	mi := &file_agent_v1_agent_proto_msgTypes[13]
+	mi := &file_agent_v1_agent_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1058,7 +1185,7 @@ func (x *EnvVar) String() string {
 func (*EnvVar) ProtoMessage() {}
 
 func (x *EnvVar) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_agent_proto_msgTypes[13]
+	mi := &file_agent_v1_agent_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1071,7 +1198,7 @@ func (x *EnvVar) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnvVar.ProtoReflect.Descriptor instead.
 func (*EnvVar) Descriptor() ([]byte, []int) {
-	return file_agent_v1_agent_proto_rawDescGZIP(), []int{13}
+	return file_agent_v1_agent_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *EnvVar) GetName() string {
@@ -1102,7 +1229,7 @@ type Mount struct {
 
 func (x *Mount) Reset() {
 	*x = Mount{}
-	mi := &file_agent_v1_agent_proto_msgTypes[14]
+	mi := &file_agent_v1_agent_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1114,7 +1241,7 @@ func (x *Mount) String() string {
 func (*Mount) ProtoMessage() {}
 
 func (x *Mount) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_agent_proto_msgTypes[14]
+	mi := &file_agent_v1_agent_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1127,7 +1254,7 @@ func (x *Mount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Mount.ProtoReflect.Descriptor instead.
 func (*Mount) Descriptor() ([]byte, []int) {
-	return file_agent_v1_agent_proto_rawDescGZIP(), []int{14}
+	return file_agent_v1_agent_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Mount) GetVolume() string {
@@ -1186,7 +1313,7 @@ type Resources struct {
 
 func (x *Resources) Reset() {
 	*x = Resources{}
-	mi := &file_agent_v1_agent_proto_msgTypes[15]
+	mi := &file_agent_v1_agent_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1198,7 +1325,7 @@ func (x *Resources) String() string {
 func (*Resources) ProtoMessage() {}
 
 func (x *Resources) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_agent_proto_msgTypes[15]
+	mi := &file_agent_v1_agent_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1211,7 +1338,7 @@ func (x *Resources) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Resources.ProtoReflect.Descriptor instead.
 func (*Resources) Descriptor() ([]byte, []int) {
-	return file_agent_v1_agent_proto_rawDescGZIP(), []int{15}
+	return file_agent_v1_agent_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Resources) GetCpuRequestMilli() int64 {
@@ -1257,26 +1384,27 @@ func (x *Resources) GetEphemeralLimitBytes() int64 {
 }
 
 type SecurityContext struct {
-	state              protoimpl.MessageState `protogen:"open.v1"`
-	RunAsUser          *int64                 `protobuf:"varint,1,opt,name=run_as_user,json=runAsUser,proto3,oneof" json:"run_as_user,omitempty"`
-	RunAsGroup         *int64                 `protobuf:"varint,2,opt,name=run_as_group,json=runAsGroup,proto3,oneof" json:"run_as_group,omitempty"`
-	RunAsNonRoot       bool                   `protobuf:"varint,3,opt,name=run_as_non_root,json=runAsNonRoot,proto3" json:"run_as_non_root,omitempty"`
-	SupplementalGroups []int64                `protobuf:"varint,4,rep,packed,name=supplemental_groups,json=supplementalGroups,proto3" json:"supplemental_groups,omitempty"`
-	AddCapabilities    []string               `protobuf:"bytes,5,rep,name=add_capabilities,json=addCapabilities,proto3" json:"add_capabilities,omitempty"`
-	DropCapabilities   []string               `protobuf:"bytes,6,rep,name=drop_capabilities,json=dropCapabilities,proto3" json:"drop_capabilities,omitempty"`
-	Privileged         bool                   `protobuf:"varint,7,opt,name=privileged,proto3" json:"privileged,omitempty"`
-	ReadOnlyRoot       bool                   `protobuf:"varint,8,opt,name=read_only_root,json=readOnlyRoot,proto3" json:"read_only_root,omitempty"`
-	NoNewPrivileges    bool                   `protobuf:"varint,9,opt,name=no_new_privileges,json=noNewPrivileges,proto3" json:"no_new_privileges,omitempty"`
-	Seccomp            string                 `protobuf:"bytes,10,opt,name=seccomp,proto3" json:"seccomp,omitempty"`                                     // "unconfined", "runtime/default", "localhost/<profile>"
-	SeccompProfile     []byte                 `protobuf:"bytes,11,opt,name=seccomp_profile,json=seccompProfile,proto3" json:"seccomp_profile,omitempty"` // of a localhost profile
-	ProcMountUnmasked  bool                   `protobuf:"varint,12,opt,name=proc_mount_unmasked,json=procMountUnmasked,proto3" json:"proc_mount_unmasked,omitempty"`
-	unknownFields      protoimpl.UnknownFields
-	sizeCache          protoimpl.SizeCache
+	state                    protoimpl.MessageState `protogen:"open.v1"`
+	RunAsUser                *int64                 `protobuf:"varint,1,opt,name=run_as_user,json=runAsUser,proto3,oneof" json:"run_as_user,omitempty"`
+	RunAsGroup               *int64                 `protobuf:"varint,2,opt,name=run_as_group,json=runAsGroup,proto3,oneof" json:"run_as_group,omitempty"`
+	RunAsNonRoot             bool                   `protobuf:"varint,3,opt,name=run_as_non_root,json=runAsNonRoot,proto3" json:"run_as_non_root,omitempty"`
+	SupplementalGroups       []int64                `protobuf:"varint,4,rep,packed,name=supplemental_groups,json=supplementalGroups,proto3" json:"supplemental_groups,omitempty"`
+	AddCapabilities          []string               `protobuf:"bytes,5,rep,name=add_capabilities,json=addCapabilities,proto3" json:"add_capabilities,omitempty"`
+	DropCapabilities         []string               `protobuf:"bytes,6,rep,name=drop_capabilities,json=dropCapabilities,proto3" json:"drop_capabilities,omitempty"`
+	Privileged               bool                   `protobuf:"varint,7,opt,name=privileged,proto3" json:"privileged,omitempty"`
+	ReadOnlyRoot             bool                   `protobuf:"varint,8,opt,name=read_only_root,json=readOnlyRoot,proto3" json:"read_only_root,omitempty"`
+	NoNewPrivileges          bool                   `protobuf:"varint,9,opt,name=no_new_privileges,json=noNewPrivileges,proto3" json:"no_new_privileges,omitempty"`
+	Seccomp                  string                 `protobuf:"bytes,10,opt,name=seccomp,proto3" json:"seccomp,omitempty"`                                     // "unconfined", "runtime/default", "localhost/<profile>"
+	SeccompProfile           []byte                 `protobuf:"bytes,11,opt,name=seccomp_profile,json=seccompProfile,proto3" json:"seccomp_profile,omitempty"` // of a localhost profile
+	ProcMountUnmasked        bool                   `protobuf:"varint,12,opt,name=proc_mount_unmasked,json=procMountUnmasked,proto3" json:"proc_mount_unmasked,omitempty"`
+	StrictSupplementalGroups bool                   `protobuf:"varint,13,opt,name=strict_supplemental_groups,json=strictSupplementalGroups,proto3" json:"strict_supplemental_groups,omitempty"` // not those of the image's user database
+	unknownFields            protoimpl.UnknownFields
+	sizeCache                protoimpl.SizeCache
 }
 
 func (x *SecurityContext) Reset() {
 	*x = SecurityContext{}
-	mi := &file_agent_v1_agent_proto_msgTypes[16]
+	mi := &file_agent_v1_agent_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1288,7 +1416,7 @@ func (x *SecurityContext) String() string {
 func (*SecurityContext) ProtoMessage() {}
 
 func (x *SecurityContext) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_agent_proto_msgTypes[16]
+	mi := &file_agent_v1_agent_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1301,7 +1429,7 @@ func (x *SecurityContext) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SecurityContext.ProtoReflect.Descriptor instead.
 func (*SecurityContext) Descriptor() ([]byte, []int) {
-	return file_agent_v1_agent_proto_rawDescGZIP(), []int{16}
+	return file_agent_v1_agent_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *SecurityContext) GetRunAsUser() int64 {
@@ -1388,6 +1516,13 @@ func (x *SecurityContext) GetProcMountUnmasked() bool {
 	return false
 }
 
+func (x *SecurityContext) GetStrictSupplementalGroups() bool {
+	if x != nil {
+		return x.StrictSupplementalGroups
+	}
+	return false
+}
+
 type Probe struct {
 	state                   protoimpl.MessageState `protogen:"open.v1"`
 	Handler                 *Handler               `protobuf:"bytes,1,opt,name=handler,proto3" json:"handler,omitempty"`
@@ -1403,7 +1538,7 @@ type Probe struct {
 
 func (x *Probe) Reset() {
 	*x = Probe{}
-	mi := &file_agent_v1_agent_proto_msgTypes[17]
+	mi := &file_agent_v1_agent_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1415,7 +1550,7 @@ func (x *Probe) String() string {
 func (*Probe) ProtoMessage() {}
 
 func (x *Probe) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_agent_proto_msgTypes[17]
+	mi := &file_agent_v1_agent_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1428,7 +1563,7 @@ func (x *Probe) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Probe.ProtoReflect.Descriptor instead.
 func (*Probe) Descriptor() ([]byte, []int) {
-	return file_agent_v1_agent_proto_rawDescGZIP(), []int{17}
+	return file_agent_v1_agent_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Probe) GetHandler() *Handler {
@@ -1496,7 +1631,7 @@ type Handler struct {
 
 func (x *Handler) Reset() {
 	*x = Handler{}
-	mi := &file_agent_v1_agent_proto_msgTypes[18]
+	mi := &file_agent_v1_agent_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1508,7 +1643,7 @@ func (x *Handler) String() string {
 func (*Handler) ProtoMessage() {}
 
 func (x *Handler) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_agent_proto_msgTypes[18]
+	mi := &file_agent_v1_agent_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1521,7 +1656,7 @@ func (x *Handler) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Handler.ProtoReflect.Descriptor instead.
 func (*Handler) Descriptor() ([]byte, []int) {
-	return file_agent_v1_agent_proto_rawDescGZIP(), []int{18}
+	return file_agent_v1_agent_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Handler) GetAction() isHandler_Action {
@@ -1618,6 +1753,7 @@ type Volume struct {
 	//	*Volume_EmptyDir_
 	//	*Volume_Files_
 	//	*Volume_Disk
+	//	*Volume_Image
 	Source        isVolume_Source `protobuf_oneof:"source"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1625,7 +1761,7 @@ type Volume struct {
 
 func (x *Volume) Reset() {
 	*x = Volume{}
-	mi := &file_agent_v1_agent_proto_msgTypes[19]
+	mi := &file_agent_v1_agent_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1637,7 +1773,7 @@ func (x *Volume) String() string {
 func (*Volume) ProtoMessage() {}
 
 func (x *Volume) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_agent_proto_msgTypes[19]
+	mi := &file_agent_v1_agent_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1650,7 +1786,7 @@ func (x *Volume) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Volume.ProtoReflect.Descriptor instead.
 func (*Volume) Descriptor() ([]byte, []int) {
-	return file_agent_v1_agent_proto_rawDescGZIP(), []int{19}
+	return file_agent_v1_agent_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Volume) GetName() string {
@@ -1694,6 +1830,15 @@ func (x *Volume) GetDisk() *Disk {
 	return nil
 }
 
+func (x *Volume) GetImage() *Disk {
+	if x != nil {
+		if x, ok := x.Source.(*Volume_Image); ok {
+			return x.Image
+		}
+	}
+	return nil
+}
+
 type isVolume_Source interface {
 	isVolume_Source()
 }
@@ -1710,11 +1855,17 @@ type Volume_Disk struct {
 	Disk *Disk `protobuf:"bytes,4,opt,name=disk,proto3,oneof"`
 }
 
+type Volume_Image struct {
+	Image *Disk `protobuf:"bytes,5,opt,name=image,proto3,oneof"` // files of an image: read only, nothing in it can be executed
+}
+
 func (*Volume_EmptyDir_) isVolume_Source() {}
 
 func (*Volume_Files_) isVolume_Source() {}
 
 func (*Volume_Disk) isVolume_Source() {}
+
+func (*Volume_Image) isVolume_Source() {}
 
 type File struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1728,7 +1879,7 @@ type File struct {
 
 func (x *File) Reset() {
 	*x = File{}
-	mi := &file_agent_v1_agent_proto_msgTypes[20]
+	mi := &file_agent_v1_agent_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1740,7 +1891,7 @@ func (x *File) String() string {
 func (*File) ProtoMessage() {}
 
 func (x *File) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_agent_proto_msgTypes[20]
+	mi := &file_agent_v1_agent_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1753,7 +1904,7 @@ func (x *File) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use File.ProtoReflect.Descriptor instead.
 func (*File) Descriptor() ([]byte, []int) {
-	return file_agent_v1_agent_proto_rawDescGZIP(), []int{20}
+	return file_agent_v1_agent_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *File) GetPath() string {
@@ -1785,23 +1936,25 @@ func (x *File) GetUid() int64 {
 }
 
 type PodStatus struct {
-	state          protoimpl.MessageState `protogen:"open.v1"`
-	Sequence       uint64                 `protobuf:"varint,1,opt,name=sequence,proto3" json:"sequence,omitempty"`                      // grows with every change
-	Started        bool                   `protobuf:"varint,2,opt,name=started,proto3" json:"started,omitempty"`                        // a pod was handed over
-	SetupError     string                 `protobuf:"bytes,3,opt,name=setup_error,json=setupError,proto3" json:"setup_error,omitempty"` // what keeps the pod from starting (network, disks); retried
-	InitContainers []*ContainerStatus     `protobuf:"bytes,4,rep,name=init_containers,json=initContainers,proto3" json:"init_containers,omitempty"`
-	Containers     []*ContainerStatus     `protobuf:"bytes,5,rep,name=containers,proto3" json:"containers,omitempty"`
-	Stopping       bool                   `protobuf:"varint,6,opt,name=stopping,proto3" json:"stopping,omitempty"`
-	Finished       bool                   `protobuf:"varint,7,opt,name=finished,proto3" json:"finished,omitempty"` // nothing runs and nothing will be started
-	NetworkReadyAt *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=network_ready_at,json=networkReadyAt,proto3" json:"network_ready_at,omitempty"`
-	Events         []*Event               `protobuf:"bytes,9,rep,name=events,proto3" json:"events,omitempty"` // since the start, newest last, bounded
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	state               protoimpl.MessageState `protogen:"open.v1"`
+	Sequence            uint64                 `protobuf:"varint,1,opt,name=sequence,proto3" json:"sequence,omitempty"`                      // grows with every change
+	Started             bool                   `protobuf:"varint,2,opt,name=started,proto3" json:"started,omitempty"`                        // a pod was handed over
+	SetupError          string                 `protobuf:"bytes,3,opt,name=setup_error,json=setupError,proto3" json:"setup_error,omitempty"` // what keeps the pod from starting (network, disks); retried
+	InitContainers      []*ContainerStatus     `protobuf:"bytes,4,rep,name=init_containers,json=initContainers,proto3" json:"init_containers,omitempty"`
+	Containers          []*ContainerStatus     `protobuf:"bytes,5,rep,name=containers,proto3" json:"containers,omitempty"`
+	Stopping            bool                   `protobuf:"varint,6,opt,name=stopping,proto3" json:"stopping,omitempty"`
+	Finished            bool                   `protobuf:"varint,7,opt,name=finished,proto3" json:"finished,omitempty"` // nothing runs and nothing will be started
+	NetworkReadyAt      *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=network_ready_at,json=networkReadyAt,proto3" json:"network_ready_at,omitempty"`
+	Events              []*Event               `protobuf:"bytes,9,rep,name=events,proto3" json:"events,omitempty"` // since the start, newest last, bounded
+	EphemeralContainers []*ContainerStatus     `protobuf:"bytes,10,rep,name=ephemeral_containers,json=ephemeralContainers,proto3" json:"ephemeral_containers,omitempty"`
+	Evicted             string                 `protobuf:"bytes,11,opt,name=evicted,proto3" json:"evicted,omitempty"` // why the pod was ended: what of its storage exceeded which limit
+	unknownFields       protoimpl.UnknownFields
+	sizeCache           protoimpl.SizeCache
 }
 
 func (x *PodStatus) Reset() {
 	*x = PodStatus{}
-	mi := &file_agent_v1_agent_proto_msgTypes[21]
+	mi := &file_agent_v1_agent_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1813,7 +1966,7 @@ func (x *PodStatus) String() string {
 func (*PodStatus) ProtoMessage() {}
 
 func (x *PodStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_agent_proto_msgTypes[21]
+	mi := &file_agent_v1_agent_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1826,7 +1979,7 @@ func (x *PodStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PodStatus.ProtoReflect.Descriptor instead.
 func (*PodStatus) Descriptor() ([]byte, []int) {
-	return file_agent_v1_agent_proto_rawDescGZIP(), []int{21}
+	return file_agent_v1_agent_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *PodStatus) GetSequence() uint64 {
@@ -1892,6 +2045,20 @@ func (x *PodStatus) GetEvents() []*Event {
 	return nil
 }
 
+func (x *PodStatus) GetEphemeralContainers() []*ContainerStatus {
+	if x != nil {
+		return x.EphemeralContainers
+	}
+	return nil
+}
+
+func (x *PodStatus) GetEvicted() string {
+	if x != nil {
+		return x.Evicted
+	}
+	return ""
+}
+
 type ContainerStatus struct {
 	state           protoimpl.MessageState `protogen:"open.v1"`
 	Name            string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
@@ -1901,14 +2068,16 @@ type ContainerStatus struct {
 	RestartCount    uint32                 `protobuf:"varint,5,opt,name=restart_count,json=restartCount,proto3" json:"restart_count,omitempty"`
 	Ready           bool                   `protobuf:"varint,6,opt,name=ready,proto3" json:"ready,omitempty"`
 	Started         bool                   `protobuf:"varint,7,opt,name=started,proto3" json:"started,omitempty"`
-	User            string                 `protobuf:"bytes,8,opt,name=user,proto3" json:"user,omitempty"`
+	Resources       *Resources             `protobuf:"bytes,9,opt,name=resources,proto3" json:"resources,omitempty"`                         // that the running container has
+	User            *User                  `protobuf:"bytes,10,opt,name=user,proto3" json:"user,omitempty"`                                  // of the running process
+	ResizeError     string                 `protobuf:"bytes,11,opt,name=resize_error,json=resizeError,proto3" json:"resize_error,omitempty"` // why the container does not have its new resources yet
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
 
 func (x *ContainerStatus) Reset() {
 	*x = ContainerStatus{}
-	mi := &file_agent_v1_agent_proto_msgTypes[22]
+	mi := &file_agent_v1_agent_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1920,7 +2089,7 @@ func (x *ContainerStatus) String() string {
 func (*ContainerStatus) ProtoMessage() {}
 
 func (x *ContainerStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_agent_proto_msgTypes[22]
+	mi := &file_agent_v1_agent_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1933,7 +2102,7 @@ func (x *ContainerStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContainerStatus.ProtoReflect.Descriptor instead.
 func (*ContainerStatus) Descriptor() ([]byte, []int) {
-	return file_agent_v1_agent_proto_rawDescGZIP(), []int{22}
+	return file_agent_v1_agent_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ContainerStatus) GetName() string {
@@ -1985,11 +2154,85 @@ func (x *ContainerStatus) GetStarted() bool {
 	return false
 }
 
-func (x *ContainerStatus) GetUser() string {
+func (x *ContainerStatus) GetResources() *Resources {
+	if x != nil {
+		return x.Resources
+	}
+	return nil
+}
+
+func (x *ContainerStatus) GetUser() *User {
 	if x != nil {
 		return x.User
 	}
+	return nil
+}
+
+func (x *ContainerStatus) GetResizeError() string {
+	if x != nil {
+		return x.ResizeError
+	}
 	return ""
+}
+
+type User struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Uid           int64                  `protobuf:"varint,1,opt,name=uid,proto3" json:"uid,omitempty"`
+	Gid           int64                  `protobuf:"varint,2,opt,name=gid,proto3" json:"gid,omitempty"`
+	Groups        []int64                `protobuf:"varint,3,rep,packed,name=groups,proto3" json:"groups,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *User) Reset() {
+	*x = User{}
+	mi := &file_agent_v1_agent_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *User) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*User) ProtoMessage() {}
+
+func (x *User) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_v1_agent_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use User.ProtoReflect.Descriptor instead.
+func (*User) Descriptor() ([]byte, []int) {
+	return file_agent_v1_agent_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *User) GetUid() int64 {
+	if x != nil {
+		return x.Uid
+	}
+	return 0
+}
+
+func (x *User) GetGid() int64 {
+	if x != nil {
+		return x.Gid
+	}
+	return 0
+}
+
+func (x *User) GetGroups() []int64 {
+	if x != nil {
+		return x.Groups
+	}
+	return nil
 }
 
 type State struct {
@@ -2006,7 +2249,7 @@ type State struct {
 
 func (x *State) Reset() {
 	*x = State{}
-	mi := &file_agent_v1_agent_proto_msgTypes[23]
+	mi := &file_agent_v1_agent_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2018,7 +2261,7 @@ func (x *State) String() string {
 func (*State) ProtoMessage() {}
 
 func (x *State) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_agent_proto_msgTypes[23]
+	mi := &file_agent_v1_agent_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2031,7 +2274,7 @@ func (x *State) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use State.ProtoReflect.Descriptor instead.
 func (*State) Descriptor() ([]byte, []int) {
-	return file_agent_v1_agent_proto_rawDescGZIP(), []int{23}
+	return file_agent_v1_agent_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *State) GetState() isState_State {
@@ -2100,7 +2343,7 @@ type Waiting struct {
 
 func (x *Waiting) Reset() {
 	*x = Waiting{}
-	mi := &file_agent_v1_agent_proto_msgTypes[24]
+	mi := &file_agent_v1_agent_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2112,7 +2355,7 @@ func (x *Waiting) String() string {
 func (*Waiting) ProtoMessage() {}
 
 func (x *Waiting) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_agent_proto_msgTypes[24]
+	mi := &file_agent_v1_agent_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2125,7 +2368,7 @@ func (x *Waiting) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Waiting.ProtoReflect.Descriptor instead.
 func (*Waiting) Descriptor() ([]byte, []int) {
-	return file_agent_v1_agent_proto_rawDescGZIP(), []int{24}
+	return file_agent_v1_agent_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Waiting) GetReason() string {
@@ -2151,7 +2394,7 @@ type Running struct {
 
 func (x *Running) Reset() {
 	*x = Running{}
-	mi := &file_agent_v1_agent_proto_msgTypes[25]
+	mi := &file_agent_v1_agent_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2163,7 +2406,7 @@ func (x *Running) String() string {
 func (*Running) ProtoMessage() {}
 
 func (x *Running) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_agent_proto_msgTypes[25]
+	mi := &file_agent_v1_agent_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2176,7 +2419,7 @@ func (x *Running) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Running.ProtoReflect.Descriptor instead.
 func (*Running) Descriptor() ([]byte, []int) {
-	return file_agent_v1_agent_proto_rawDescGZIP(), []int{25}
+	return file_agent_v1_agent_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Running) GetStartedAt() *timestamppb.Timestamp {
@@ -2201,7 +2444,7 @@ type Termination struct {
 
 func (x *Termination) Reset() {
 	*x = Termination{}
-	mi := &file_agent_v1_agent_proto_msgTypes[26]
+	mi := &file_agent_v1_agent_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2213,7 +2456,7 @@ func (x *Termination) String() string {
 func (*Termination) ProtoMessage() {}
 
 func (x *Termination) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_agent_proto_msgTypes[26]
+	mi := &file_agent_v1_agent_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2226,7 +2469,7 @@ func (x *Termination) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Termination.ProtoReflect.Descriptor instead.
 func (*Termination) Descriptor() ([]byte, []int) {
-	return file_agent_v1_agent_proto_rawDescGZIP(), []int{26}
+	return file_agent_v1_agent_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Termination) GetExitCode() int32 {
@@ -2293,7 +2536,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_agent_v1_agent_proto_msgTypes[27]
+	mi := &file_agent_v1_agent_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2305,7 +2548,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_agent_proto_msgTypes[27]
+	mi := &file_agent_v1_agent_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2318,7 +2561,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_agent_v1_agent_proto_rawDescGZIP(), []int{27}
+	return file_agent_v1_agent_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Event) GetSequence() uint64 {
@@ -2377,7 +2620,7 @@ type ExecRequest struct {
 
 func (x *ExecRequest) Reset() {
 	*x = ExecRequest{}
-	mi := &file_agent_v1_agent_proto_msgTypes[28]
+	mi := &file_agent_v1_agent_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2389,7 +2632,7 @@ func (x *ExecRequest) String() string {
 func (*ExecRequest) ProtoMessage() {}
 
 func (x *ExecRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_agent_proto_msgTypes[28]
+	mi := &file_agent_v1_agent_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2402,7 +2645,7 @@ func (x *ExecRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExecRequest.ProtoReflect.Descriptor instead.
 func (*ExecRequest) Descriptor() ([]byte, []int) {
-	return file_agent_v1_agent_proto_rawDescGZIP(), []int{28}
+	return file_agent_v1_agent_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ExecRequest) GetContainer() string {
@@ -2460,7 +2703,7 @@ type AttachRequest struct {
 
 func (x *AttachRequest) Reset() {
 	*x = AttachRequest{}
-	mi := &file_agent_v1_agent_proto_msgTypes[29]
+	mi := &file_agent_v1_agent_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2472,7 +2715,7 @@ func (x *AttachRequest) String() string {
 func (*AttachRequest) ProtoMessage() {}
 
 func (x *AttachRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_agent_proto_msgTypes[29]
+	mi := &file_agent_v1_agent_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2485,7 +2728,7 @@ func (x *AttachRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AttachRequest.ProtoReflect.Descriptor instead.
 func (*AttachRequest) Descriptor() ([]byte, []int) {
-	return file_agent_v1_agent_proto_rawDescGZIP(), []int{29}
+	return file_agent_v1_agent_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *AttachRequest) GetContainer() string {
@@ -2532,7 +2775,7 @@ type SessionResponse struct {
 
 func (x *SessionResponse) Reset() {
 	*x = SessionResponse{}
-	mi := &file_agent_v1_agent_proto_msgTypes[30]
+	mi := &file_agent_v1_agent_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2544,7 +2787,7 @@ func (x *SessionResponse) String() string {
 func (*SessionResponse) ProtoMessage() {}
 
 func (x *SessionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_agent_proto_msgTypes[30]
+	mi := &file_agent_v1_agent_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2557,7 +2800,7 @@ func (x *SessionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionResponse.ProtoReflect.Descriptor instead.
 func (*SessionResponse) Descriptor() ([]byte, []int) {
-	return file_agent_v1_agent_proto_rawDescGZIP(), []int{30}
+	return file_agent_v1_agent_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *SessionResponse) GetSession() string {
@@ -2578,7 +2821,7 @@ type ResizeRequest struct {
 
 func (x *ResizeRequest) Reset() {
 	*x = ResizeRequest{}
-	mi := &file_agent_v1_agent_proto_msgTypes[31]
+	mi := &file_agent_v1_agent_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2590,7 +2833,7 @@ func (x *ResizeRequest) String() string {
 func (*ResizeRequest) ProtoMessage() {}
 
 func (x *ResizeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_agent_proto_msgTypes[31]
+	mi := &file_agent_v1_agent_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2603,7 +2846,7 @@ func (x *ResizeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResizeRequest.ProtoReflect.Descriptor instead.
 func (*ResizeRequest) Descriptor() ([]byte, []int) {
-	return file_agent_v1_agent_proto_rawDescGZIP(), []int{31}
+	return file_agent_v1_agent_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ResizeRequest) GetSession() string {
@@ -2635,7 +2878,7 @@ type ResizeResponse struct {
 
 func (x *ResizeResponse) Reset() {
 	*x = ResizeResponse{}
-	mi := &file_agent_v1_agent_proto_msgTypes[32]
+	mi := &file_agent_v1_agent_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2647,7 +2890,7 @@ func (x *ResizeResponse) String() string {
 func (*ResizeResponse) ProtoMessage() {}
 
 func (x *ResizeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_agent_proto_msgTypes[32]
+	mi := &file_agent_v1_agent_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2660,7 +2903,7 @@ func (x *ResizeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResizeResponse.ProtoReflect.Descriptor instead.
 func (*ResizeResponse) Descriptor() ([]byte, []int) {
-	return file_agent_v1_agent_proto_rawDescGZIP(), []int{32}
+	return file_agent_v1_agent_proto_rawDescGZIP(), []int{34}
 }
 
 type WaitRequest struct {
@@ -2672,7 +2915,7 @@ type WaitRequest struct {
 
 func (x *WaitRequest) Reset() {
 	*x = WaitRequest{}
-	mi := &file_agent_v1_agent_proto_msgTypes[33]
+	mi := &file_agent_v1_agent_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2684,7 +2927,7 @@ func (x *WaitRequest) String() string {
 func (*WaitRequest) ProtoMessage() {}
 
 func (x *WaitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_agent_proto_msgTypes[33]
+	mi := &file_agent_v1_agent_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2697,7 +2940,7 @@ func (x *WaitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitRequest.ProtoReflect.Descriptor instead.
 func (*WaitRequest) Descriptor() ([]byte, []int) {
-	return file_agent_v1_agent_proto_rawDescGZIP(), []int{33}
+	return file_agent_v1_agent_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *WaitRequest) GetSession() string {
@@ -2717,7 +2960,7 @@ type WaitResponse struct {
 
 func (x *WaitResponse) Reset() {
 	*x = WaitResponse{}
-	mi := &file_agent_v1_agent_proto_msgTypes[34]
+	mi := &file_agent_v1_agent_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2729,7 +2972,7 @@ func (x *WaitResponse) String() string {
 func (*WaitResponse) ProtoMessage() {}
 
 func (x *WaitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_agent_proto_msgTypes[34]
+	mi := &file_agent_v1_agent_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2742,7 +2985,7 @@ func (x *WaitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitResponse.ProtoReflect.Descriptor instead.
 func (*WaitResponse) Descriptor() ([]byte, []int) {
-	return file_agent_v1_agent_proto_rawDescGZIP(), []int{34}
+	return file_agent_v1_agent_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *WaitResponse) GetExitCode() int32 {
@@ -2768,7 +3011,7 @@ type CloseSessionRequest struct {
 
 func (x *CloseSessionRequest) Reset() {
 	*x = CloseSessionRequest{}
-	mi := &file_agent_v1_agent_proto_msgTypes[35]
+	mi := &file_agent_v1_agent_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2780,7 +3023,7 @@ func (x *CloseSessionRequest) String() string {
 func (*CloseSessionRequest) ProtoMessage() {}
 
 func (x *CloseSessionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_agent_proto_msgTypes[35]
+	mi := &file_agent_v1_agent_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2793,7 +3036,7 @@ func (x *CloseSessionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseSessionRequest.ProtoReflect.Descriptor instead.
 func (*CloseSessionRequest) Descriptor() ([]byte, []int) {
-	return file_agent_v1_agent_proto_rawDescGZIP(), []int{35}
+	return file_agent_v1_agent_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *CloseSessionRequest) GetSession() string {
@@ -2811,7 +3054,7 @@ type CloseSessionResponse struct {
 
 func (x *CloseSessionResponse) Reset() {
 	*x = CloseSessionResponse{}
-	mi := &file_agent_v1_agent_proto_msgTypes[36]
+	mi := &file_agent_v1_agent_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2823,7 +3066,7 @@ func (x *CloseSessionResponse) String() string {
 func (*CloseSessionResponse) ProtoMessage() {}
 
 func (x *CloseSessionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_agent_proto_msgTypes[36]
+	mi := &file_agent_v1_agent_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2836,7 +3079,7 @@ func (x *CloseSessionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseSessionResponse.ProtoReflect.Descriptor instead.
 func (*CloseSessionResponse) Descriptor() ([]byte, []int) {
-	return file_agent_v1_agent_proto_rawDescGZIP(), []int{36}
+	return file_agent_v1_agent_proto_rawDescGZIP(), []int{38}
 }
 
 type SignalRequest struct {
@@ -2849,7 +3092,7 @@ type SignalRequest struct {
 
 func (x *SignalRequest) Reset() {
 	*x = SignalRequest{}
-	mi := &file_agent_v1_agent_proto_msgTypes[37]
+	mi := &file_agent_v1_agent_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2861,7 +3104,7 @@ func (x *SignalRequest) String() string {
 func (*SignalRequest) ProtoMessage() {}
 
 func (x *SignalRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_agent_proto_msgTypes[37]
+	mi := &file_agent_v1_agent_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2874,7 +3117,7 @@ func (x *SignalRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignalRequest.ProtoReflect.Descriptor instead.
 func (*SignalRequest) Descriptor() ([]byte, []int) {
-	return file_agent_v1_agent_proto_rawDescGZIP(), []int{37}
+	return file_agent_v1_agent_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *SignalRequest) GetContainer() string {
@@ -2899,7 +3142,7 @@ type SignalResponse struct {
 
 func (x *SignalResponse) Reset() {
 	*x = SignalResponse{}
-	mi := &file_agent_v1_agent_proto_msgTypes[38]
+	mi := &file_agent_v1_agent_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2911,7 +3154,7 @@ func (x *SignalResponse) String() string {
 func (*SignalResponse) ProtoMessage() {}
 
 func (x *SignalResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_agent_proto_msgTypes[38]
+	mi := &file_agent_v1_agent_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2924,7 +3167,7 @@ func (x *SignalResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignalResponse.ProtoReflect.Descriptor instead.
 func (*SignalResponse) Descriptor() ([]byte, []int) {
-	return file_agent_v1_agent_proto_rawDescGZIP(), []int{38}
+	return file_agent_v1_agent_proto_rawDescGZIP(), []int{40}
 }
 
 type StatsRequest struct {
@@ -2935,7 +3178,7 @@ type StatsRequest struct {
 
 func (x *StatsRequest) Reset() {
 	*x = StatsRequest{}
-	mi := &file_agent_v1_agent_proto_msgTypes[39]
+	mi := &file_agent_v1_agent_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2947,7 +3190,7 @@ func (x *StatsRequest) String() string {
 func (*StatsRequest) ProtoMessage() {}
 
 func (x *StatsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_agent_proto_msgTypes[39]
+	mi := &file_agent_v1_agent_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2960,7 +3203,7 @@ func (x *StatsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatsRequest.ProtoReflect.Descriptor instead.
 func (*StatsRequest) Descriptor() ([]byte, []int) {
-	return file_agent_v1_agent_proto_rawDescGZIP(), []int{39}
+	return file_agent_v1_agent_proto_rawDescGZIP(), []int{41}
 }
 
 type StatsResponse struct {
@@ -2977,7 +3220,7 @@ type StatsResponse struct {
 
 func (x *StatsResponse) Reset() {
 	*x = StatsResponse{}
-	mi := &file_agent_v1_agent_proto_msgTypes[40]
+	mi := &file_agent_v1_agent_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2989,7 +3232,7 @@ func (x *StatsResponse) String() string {
 func (*StatsResponse) ProtoMessage() {}
 
 func (x *StatsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_agent_proto_msgTypes[40]
+	mi := &file_agent_v1_agent_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3002,7 +3245,7 @@ func (x *StatsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatsResponse.ProtoReflect.Descriptor instead.
 func (*StatsResponse) Descriptor() ([]byte, []int) {
-	return file_agent_v1_agent_proto_rawDescGZIP(), []int{40}
+	return file_agent_v1_agent_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *StatsResponse) GetContainers() []*ContainerStats {
@@ -3063,7 +3306,7 @@ type ContainerStats struct {
 
 func (x *ContainerStats) Reset() {
 	*x = ContainerStats{}
-	mi := &file_agent_v1_agent_proto_msgTypes[41]
+	mi := &file_agent_v1_agent_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3075,7 +3318,7 @@ func (x *ContainerStats) String() string {
 func (*ContainerStats) ProtoMessage() {}
 
 func (x *ContainerStats) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_agent_proto_msgTypes[41]
+	mi := &file_agent_v1_agent_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3088,7 +3331,7 @@ func (x *ContainerStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContainerStats.ProtoReflect.Descriptor instead.
 func (*ContainerStats) Descriptor() ([]byte, []int) {
-	return file_agent_v1_agent_proto_rawDescGZIP(), []int{41}
+	return file_agent_v1_agent_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *ContainerStats) GetName() string {
@@ -3156,7 +3399,7 @@ type Handler_Exec struct {
 
 func (x *Handler_Exec) Reset() {
 	*x = Handler_Exec{}
-	mi := &file_agent_v1_agent_proto_msgTypes[43]
+	mi := &file_agent_v1_agent_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3168,7 +3411,7 @@ func (x *Handler_Exec) String() string {
 func (*Handler_Exec) ProtoMessage() {}
 
 func (x *Handler_Exec) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_agent_proto_msgTypes[43]
+	mi := &file_agent_v1_agent_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3181,7 +3424,7 @@ func (x *Handler_Exec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Handler_Exec.ProtoReflect.Descriptor instead.
 func (*Handler_Exec) Descriptor() ([]byte, []int) {
-	return file_agent_v1_agent_proto_rawDescGZIP(), []int{18, 0}
+	return file_agent_v1_agent_proto_rawDescGZIP(), []int{19, 0}
 }
 
 func (x *Handler_Exec) GetCommand() []string {
@@ -3204,7 +3447,7 @@ type Handler_HttpGet struct {
 
 func (x *Handler_HttpGet) Reset() {
 	*x = Handler_HttpGet{}
-	mi := &file_agent_v1_agent_proto_msgTypes[44]
+	mi := &file_agent_v1_agent_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3216,7 +3459,7 @@ func (x *Handler_HttpGet) String() string {
 func (*Handler_HttpGet) ProtoMessage() {}
 
 func (x *Handler_HttpGet) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_agent_proto_msgTypes[44]
+	mi := &file_agent_v1_agent_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3229,7 +3472,7 @@ func (x *Handler_HttpGet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Handler_HttpGet.ProtoReflect.Descriptor instead.
 func (*Handler_HttpGet) Descriptor() ([]byte, []int) {
-	return file_agent_v1_agent_proto_rawDescGZIP(), []int{18, 1}
+	return file_agent_v1_agent_proto_rawDescGZIP(), []int{19, 1}
 }
 
 func (x *Handler_HttpGet) GetScheme() string {
@@ -3277,7 +3520,7 @@ type Handler_TcpSocket struct {
 
 func (x *Handler_TcpSocket) Reset() {
 	*x = Handler_TcpSocket{}
-	mi := &file_agent_v1_agent_proto_msgTypes[45]
+	mi := &file_agent_v1_agent_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3289,7 +3532,7 @@ func (x *Handler_TcpSocket) String() string {
 func (*Handler_TcpSocket) ProtoMessage() {}
 
 func (x *Handler_TcpSocket) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_agent_proto_msgTypes[45]
+	mi := &file_agent_v1_agent_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3302,7 +3545,7 @@ func (x *Handler_TcpSocket) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Handler_TcpSocket.ProtoReflect.Descriptor instead.
 func (*Handler_TcpSocket) Descriptor() ([]byte, []int) {
-	return file_agent_v1_agent_proto_rawDescGZIP(), []int{18, 2}
+	return file_agent_v1_agent_proto_rawDescGZIP(), []int{19, 2}
 }
 
 func (x *Handler_TcpSocket) GetHost() string {
@@ -3329,7 +3572,7 @@ type Handler_Grpc struct {
 
 func (x *Handler_Grpc) Reset() {
 	*x = Handler_Grpc{}
-	mi := &file_agent_v1_agent_proto_msgTypes[46]
+	mi := &file_agent_v1_agent_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3341,7 +3584,7 @@ func (x *Handler_Grpc) String() string {
 func (*Handler_Grpc) ProtoMessage() {}
 
 func (x *Handler_Grpc) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_agent_proto_msgTypes[46]
+	mi := &file_agent_v1_agent_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3354,7 +3597,7 @@ func (x *Handler_Grpc) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Handler_Grpc.ProtoReflect.Descriptor instead.
 func (*Handler_Grpc) Descriptor() ([]byte, []int) {
-	return file_agent_v1_agent_proto_rawDescGZIP(), []int{18, 3}
+	return file_agent_v1_agent_proto_rawDescGZIP(), []int{19, 3}
 }
 
 func (x *Handler_Grpc) GetPort() int32 {
@@ -3381,7 +3624,7 @@ type Volume_EmptyDir struct {
 
 func (x *Volume_EmptyDir) Reset() {
 	*x = Volume_EmptyDir{}
-	mi := &file_agent_v1_agent_proto_msgTypes[47]
+	mi := &file_agent_v1_agent_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3393,7 +3636,7 @@ func (x *Volume_EmptyDir) String() string {
 func (*Volume_EmptyDir) ProtoMessage() {}
 
 func (x *Volume_EmptyDir) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_agent_proto_msgTypes[47]
+	mi := &file_agent_v1_agent_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3406,7 +3649,7 @@ func (x *Volume_EmptyDir) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Volume_EmptyDir.ProtoReflect.Descriptor instead.
 func (*Volume_EmptyDir) Descriptor() ([]byte, []int) {
-	return file_agent_v1_agent_proto_rawDescGZIP(), []int{19, 0}
+	return file_agent_v1_agent_proto_rawDescGZIP(), []int{20, 0}
 }
 
 func (x *Volume_EmptyDir) GetMemory() bool {
@@ -3424,17 +3667,21 @@ func (x *Volume_EmptyDir) GetSizeLimitBytes() int64 {
 }
 
 // Files are written with an atomic swap, so that readers see the old or the new set.
+// A set too large for a message comes in parts, numbered from 0, by Update; all but the last have more set. In Start, more
+// says that the whole set follows. A set is not used before it is complete.
 type Volume_Files struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Files         []*File                `protobuf:"bytes,1,rep,name=files,proto3" json:"files,omitempty"`
 	DefaultMode   int32                  `protobuf:"varint,2,opt,name=default_mode,json=defaultMode,proto3" json:"default_mode,omitempty"`
+	More          bool                   `protobuf:"varint,3,opt,name=more,proto3" json:"more,omitempty"`
+	Part          int32                  `protobuf:"varint,4,opt,name=part,proto3" json:"part,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Volume_Files) Reset() {
 	*x = Volume_Files{}
-	mi := &file_agent_v1_agent_proto_msgTypes[48]
+	mi := &file_agent_v1_agent_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3446,7 +3693,7 @@ func (x *Volume_Files) String() string {
 func (*Volume_Files) ProtoMessage() {}
 
 func (x *Volume_Files) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_agent_proto_msgTypes[48]
+	mi := &file_agent_v1_agent_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3459,7 +3706,7 @@ func (x *Volume_Files) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Volume_Files.ProtoReflect.Descriptor instead.
 func (*Volume_Files) Descriptor() ([]byte, []int) {
-	return file_agent_v1_agent_proto_rawDescGZIP(), []int{19, 1}
+	return file_agent_v1_agent_proto_rawDescGZIP(), []int{20, 1}
 }
 
 func (x *Volume_Files) GetFiles() []*File {
@@ -3476,6 +3723,20 @@ func (x *Volume_Files) GetDefaultMode() int32 {
 	return 0
 }
 
+func (x *Volume_Files) GetMore() bool {
+	if x != nil {
+		return x.More
+	}
+	return false
+}
+
+func (x *Volume_Files) GetPart() int32 {
+	if x != nil {
+		return x.Part
+	}
+	return 0
+}
+
 var File_agent_v1_agent_proto protoreflect.FileDescriptor
 
 const file_agent_v1_agent_proto_rawDesc = "" +
@@ -3483,15 +3744,21 @@ const file_agent_v1_agent_proto_rawDesc = "" +
 	"\x14agent/v1/agent.proto\x12\x10pacific.agent.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"7\n" +
 	"\fStartRequest\x12'\n" +
 	"\x03pod\x18\x01 \x01(\v2\x15.pacific.agent.v1.PodR\x03pod\"\x0f\n" +
-	"\rStartResponse\"C\n" +
+	"\rStartResponse\"\xa9\x02\n" +
 	"\rUpdateRequest\x122\n" +
-	"\avolumes\x18\x01 \x03(\v2\x18.pacific.agent.v1.VolumeR\avolumes\"\x10\n" +
+	"\avolumes\x18\x01 \x03(\v2\x18.pacific.agent.v1.VolumeR\avolumes\x12;\n" +
+	"\n" +
+	"containers\x18\x02 \x03(\v2\x1b.pacific.agent.v1.ContainerR\n" +
+	"containers\x12N\n" +
+	"\x14ephemeral_containers\x18\x03 \x03(\v2\x1b.pacific.agent.v1.ContainerR\x13ephemeralContainers\x12;\n" +
+	"\x17active_deadline_seconds\x18\x04 \x01(\x03H\x00R\x15activeDeadlineSeconds\x88\x01\x01B\x1a\n" +
+	"\x18_active_deadline_seconds\"\x10\n" +
 	"\x0eUpdateResponse\"J\n" +
 	"\vStopRequest\x12#\n" +
 	"\rgrace_seconds\x18\x01 \x01(\x03R\fgraceSeconds\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\"\x0e\n" +
 	"\fStopResponse\"\x0e\n" +
-	"\fWatchRequest\"\xde\a\n" +
+	"\fWatchRequest\"\xae\b\n" +
 	"\x03Pod\x12\x10\n" +
 	"\x03uid\x18\x01 \x01(\tR\x03uid\x12\x1c\n" +
 	"\tnamespace\x18\x02 \x01(\tR\tnamespace\x12\x12\n" +
@@ -3514,7 +3781,8 @@ const file_agent_v1_agent_proto_rawDesc = "" +
 	"\tephemeral\x18\x10 \x01(\v2\x16.pacific.agent.v1.DiskR\tephemeral\x12\x1e\n" +
 	"\bfs_group\x18\x11 \x01(\x03H\x00R\afsGroup\x88\x01\x01\x12:\n" +
 	"\x19termination_grace_seconds\x18\x12 \x01(\x03R\x17terminationGraceSeconds\x129\n" +
-	"\bprevious\x18\x13 \x01(\v2\x1d.pacific.agent.v1.TerminationR\bprevious\x1a:\n" +
+	"\bprevious\x18\x13 \x01(\v2\x1d.pacific.agent.v1.TerminationR\bprevious\x12N\n" +
+	"\x14ephemeral_containers\x18\x14 \x03(\v2\x1b.pacific.agent.v1.ContainerR\x13ephemeralContainers\x1a:\n" +
 	"\fSysctlsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\v\n" +
@@ -3538,7 +3806,8 @@ const file_agent_v1_agent_proto_rawDesc = "" +
 	"\aoptions\x18\x03 \x03(\tR\aoptions\"9\n" +
 	"\tHostAlias\x12\x0e\n" +
 	"\x02ip\x18\x01 \x01(\tR\x02ip\x12\x1c\n" +
-	"\thostnames\x18\x02 \x03(\tR\thostnames\"\xf5\b\n" +
+	"\thostnames\x18\x02 \x03(\tR\thostnames\"\xf4\n" +
+	"\n" +
 	"\tContainer\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05image\x18\x02 \x01(\tR\x05image\x12\x19\n" +
@@ -3570,8 +3839,17 @@ const file_agent_v1_agent_proto_rawDesc = "" +
 	"\x0erestart_policy\x18\x17 \x01(\x0e2\x1f.pacific.agent.v1.RestartPolicyH\x00R\rrestartPolicy\x88\x01\x01\x12!\n" +
 	"\fconfig_error\x18\x18 \x01(\tR\vconfigError\x12\x1f\n" +
 	"\vstop_signal\x18\x19 \x01(\tR\n" +
-	"stopSignalB\x11\n" +
-	"\x0f_restart_policy\"2\n" +
+	"stopSignal\x12)\n" +
+	"\x10target_container\x18\x1a \x01(\tR\x0ftargetContainer\x121\n" +
+	"\x15restart_on_cpu_resize\x18\x1b \x01(\bR\x12restartOnCpuResize\x127\n" +
+	"\x18restart_on_memory_resize\x18\x1c \x01(\bR\x15restartOnMemoryResize\x12B\n" +
+	"\rrestart_rules\x18\x1d \x03(\v2\x1d.pacific.agent.v1.RestartRuleR\frestartRules\x12\"\n" +
+	"\room_score_adj\x18\x1e \x01(\x05R\voomScoreAdjB\x11\n" +
+	"\x0f_restart_policy\"C\n" +
+	"\vRestartRule\x12\x15\n" +
+	"\x06not_in\x18\x01 \x01(\bR\x05notIn\x12\x1d\n" +
+	"\n" +
+	"exit_codes\x18\x02 \x03(\x05R\texitCodes\"2\n" +
 	"\x06EnvVar\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value\"\xbd\x01\n" +
@@ -3589,7 +3867,7 @@ const file_agent_v1_agent_proto_rawDesc = "" +
 	"\x12memory_limit_bytes\x18\x04 \x01(\x03R\x10memoryLimitBytes\x12\x1d\n" +
 	"\n" +
 	"pids_limit\x18\x05 \x01(\x03R\tpidsLimit\x122\n" +
-	"\x15ephemeral_limit_bytes\x18\x06 \x01(\x03R\x13ephemeralLimitBytes\"\x93\x04\n" +
+	"\x15ephemeral_limit_bytes\x18\x06 \x01(\x03R\x13ephemeralLimitBytes\"\xd1\x04\n" +
 	"\x0fSecurityContext\x12#\n" +
 	"\vrun_as_user\x18\x01 \x01(\x03H\x00R\trunAsUser\x88\x01\x01\x12%\n" +
 	"\frun_as_group\x18\x02 \x01(\x03H\x01R\n" +
@@ -3606,7 +3884,8 @@ const file_agent_v1_agent_proto_rawDesc = "" +
 	"\aseccomp\x18\n" +
 	" \x01(\tR\aseccomp\x12'\n" +
 	"\x0fseccomp_profile\x18\v \x01(\fR\x0eseccompProfile\x12.\n" +
-	"\x13proc_mount_unmasked\x18\f \x01(\bR\x11procMountUnmaskedB\x0e\n" +
+	"\x13proc_mount_unmasked\x18\f \x01(\bR\x11procMountUnmasked\x12<\n" +
+	"\x1astrict_supplemental_groups\x18\r \x01(\bR\x18strictSupplementalGroupsB\x0e\n" +
 	"\f_run_as_userB\x0f\n" +
 	"\r_run_as_group\"\xf9\x02\n" +
 	"\x05Probe\x123\n" +
@@ -3639,25 +3918,28 @@ const file_agent_v1_agent_proto_rawDesc = "" +
 	"\x04Grpc\x12\x12\n" +
 	"\x04port\x18\x01 \x01(\x05R\x04port\x12\x18\n" +
 	"\aservice\x18\x02 \x01(\tR\aserviceB\b\n" +
-	"\x06action\"\xf6\x02\n" +
+	"\x06action\"\xcf\x03\n" +
 	"\x06Volume\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12@\n" +
 	"\tempty_dir\x18\x02 \x01(\v2!.pacific.agent.v1.Volume.EmptyDirH\x00R\bemptyDir\x126\n" +
 	"\x05files\x18\x03 \x01(\v2\x1e.pacific.agent.v1.Volume.FilesH\x00R\x05files\x12,\n" +
-	"\x04disk\x18\x04 \x01(\v2\x16.pacific.agent.v1.DiskH\x00R\x04disk\x1aL\n" +
+	"\x04disk\x18\x04 \x01(\v2\x16.pacific.agent.v1.DiskH\x00R\x04disk\x12.\n" +
+	"\x05image\x18\x05 \x01(\v2\x16.pacific.agent.v1.DiskH\x00R\x05image\x1aL\n" +
 	"\bEmptyDir\x12\x16\n" +
 	"\x06memory\x18\x01 \x01(\bR\x06memory\x12(\n" +
-	"\x10size_limit_bytes\x18\x02 \x01(\x03R\x0esizeLimitBytes\x1aX\n" +
+	"\x10size_limit_bytes\x18\x02 \x01(\x03R\x0esizeLimitBytes\x1a\x80\x01\n" +
 	"\x05Files\x12,\n" +
 	"\x05files\x18\x01 \x03(\v2\x16.pacific.agent.v1.FileR\x05files\x12!\n" +
-	"\fdefault_mode\x18\x02 \x01(\x05R\vdefaultModeB\b\n" +
+	"\fdefault_mode\x18\x02 \x01(\x05R\vdefaultMode\x12\x12\n" +
+	"\x04more\x18\x03 \x01(\bR\x04more\x12\x12\n" +
+	"\x04part\x18\x04 \x01(\x05R\x04partB\b\n" +
 	"\x06source\"a\n" +
 	"\x04File\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x12\n" +
 	"\x04data\x18\x02 \x01(\fR\x04data\x12\x12\n" +
 	"\x04mode\x18\x03 \x01(\x05R\x04mode\x12\x15\n" +
 	"\x03uid\x18\x04 \x01(\x03H\x00R\x03uid\x88\x01\x01B\x06\n" +
-	"\x04_uid\"\xa0\x03\n" +
+	"\x04_uid\"\x90\x04\n" +
 	"\tPodStatus\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x04R\bsequence\x12\x18\n" +
 	"\astarted\x18\x02 \x01(\bR\astarted\x12\x1f\n" +
@@ -3670,7 +3952,10 @@ const file_agent_v1_agent_proto_rawDesc = "" +
 	"\bstopping\x18\x06 \x01(\bR\bstopping\x12\x1a\n" +
 	"\bfinished\x18\a \x01(\bR\bfinished\x12D\n" +
 	"\x10network_ready_at\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\x0enetworkReadyAt\x12/\n" +
-	"\x06events\x18\t \x03(\v2\x17.pacific.agent.v1.EventR\x06events\"\xaa\x02\n" +
+	"\x06events\x18\t \x03(\v2\x17.pacific.agent.v1.EventR\x06events\x12T\n" +
+	"\x14ephemeral_containers\x18\n" +
+	" \x03(\v2!.pacific.agent.v1.ContainerStatusR\x13ephemeralContainers\x12\x18\n" +
+	"\aevicted\x18\v \x01(\tR\aevicted\"\xa6\x03\n" +
 	"\x0fContainerStatus\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12!\n" +
 	"\fcontainer_id\x18\x02 \x01(\tR\vcontainerId\x12-\n" +
@@ -3678,8 +3963,15 @@ const file_agent_v1_agent_proto_rawDesc = "" +
 	"\x10last_termination\x18\x04 \x01(\v2\x1d.pacific.agent.v1.TerminationR\x0flastTermination\x12#\n" +
 	"\rrestart_count\x18\x05 \x01(\rR\frestartCount\x12\x14\n" +
 	"\x05ready\x18\x06 \x01(\bR\x05ready\x12\x18\n" +
-	"\astarted\x18\a \x01(\bR\astarted\x12\x12\n" +
-	"\x04user\x18\b \x01(\tR\x04user\"\xbf\x01\n" +
+	"\astarted\x18\a \x01(\bR\astarted\x129\n" +
+	"\tresources\x18\t \x01(\v2\x1b.pacific.agent.v1.ResourcesR\tresources\x12*\n" +
+	"\x04user\x18\n" +
+	" \x01(\v2\x16.pacific.agent.v1.UserR\x04user\x12!\n" +
+	"\fresize_error\x18\v \x01(\tR\vresizeErrorJ\x04\b\b\x10\t\"B\n" +
+	"\x04User\x12\x10\n" +
+	"\x03uid\x18\x01 \x01(\x03R\x03uid\x12\x10\n" +
+	"\x03gid\x18\x02 \x01(\x03R\x03gid\x12\x16\n" +
+	"\x06groups\x18\x03 \x03(\x03R\x06groups\"\xbf\x01\n" +
 	"\x05State\x125\n" +
 	"\awaiting\x18\x01 \x01(\v2\x19.pacific.agent.v1.WaitingH\x00R\awaiting\x125\n" +
 	"\arunning\x18\x02 \x01(\v2\x19.pacific.agent.v1.RunningH\x00R\arunning\x12?\n" +
@@ -3794,7 +4086,7 @@ func file_agent_v1_agent_proto_rawDescGZIP() []byte {
 }
 
 var file_agent_v1_agent_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_agent_v1_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 49)
+var file_agent_v1_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 51)
 var file_agent_v1_agent_proto_goTypes = []any{
 	(RestartPolicy)(0),            // 0: pacific.agent.v1.RestartPolicy
 	(*StartRequest)(nil),          // 1: pacific.agent.v1.StartRequest
@@ -3810,120 +4102,130 @@ var file_agent_v1_agent_proto_goTypes = []any{
 	(*Dns)(nil),                   // 11: pacific.agent.v1.Dns
 	(*HostAlias)(nil),             // 12: pacific.agent.v1.HostAlias
 	(*Container)(nil),             // 13: pacific.agent.v1.Container
-	(*EnvVar)(nil),                // 14: pacific.agent.v1.EnvVar
-	(*Mount)(nil),                 // 15: pacific.agent.v1.Mount
-	(*Resources)(nil),             // 16: pacific.agent.v1.Resources
-	(*SecurityContext)(nil),       // 17: pacific.agent.v1.SecurityContext
-	(*Probe)(nil),                 // 18: pacific.agent.v1.Probe
-	(*Handler)(nil),               // 19: pacific.agent.v1.Handler
-	(*Volume)(nil),                // 20: pacific.agent.v1.Volume
-	(*File)(nil),                  // 21: pacific.agent.v1.File
-	(*PodStatus)(nil),             // 22: pacific.agent.v1.PodStatus
-	(*ContainerStatus)(nil),       // 23: pacific.agent.v1.ContainerStatus
-	(*State)(nil),                 // 24: pacific.agent.v1.State
-	(*Waiting)(nil),               // 25: pacific.agent.v1.Waiting
-	(*Running)(nil),               // 26: pacific.agent.v1.Running
-	(*Termination)(nil),           // 27: pacific.agent.v1.Termination
-	(*Event)(nil),                 // 28: pacific.agent.v1.Event
-	(*ExecRequest)(nil),           // 29: pacific.agent.v1.ExecRequest
-	(*AttachRequest)(nil),         // 30: pacific.agent.v1.AttachRequest
-	(*SessionResponse)(nil),       // 31: pacific.agent.v1.SessionResponse
-	(*ResizeRequest)(nil),         // 32: pacific.agent.v1.ResizeRequest
-	(*ResizeResponse)(nil),        // 33: pacific.agent.v1.ResizeResponse
-	(*WaitRequest)(nil),           // 34: pacific.agent.v1.WaitRequest
-	(*WaitResponse)(nil),          // 35: pacific.agent.v1.WaitResponse
-	(*CloseSessionRequest)(nil),   // 36: pacific.agent.v1.CloseSessionRequest
-	(*CloseSessionResponse)(nil),  // 37: pacific.agent.v1.CloseSessionResponse
-	(*SignalRequest)(nil),         // 38: pacific.agent.v1.SignalRequest
-	(*SignalResponse)(nil),        // 39: pacific.agent.v1.SignalResponse
-	(*StatsRequest)(nil),          // 40: pacific.agent.v1.StatsRequest
-	(*StatsResponse)(nil),         // 41: pacific.agent.v1.StatsResponse
-	(*ContainerStats)(nil),        // 42: pacific.agent.v1.ContainerStats
-	nil,                           // 43: pacific.agent.v1.Pod.SysctlsEntry
-	(*Handler_Exec)(nil),          // 44: pacific.agent.v1.Handler.Exec
-	(*Handler_HttpGet)(nil),       // 45: pacific.agent.v1.Handler.HttpGet
-	(*Handler_TcpSocket)(nil),     // 46: pacific.agent.v1.Handler.TcpSocket
-	(*Handler_Grpc)(nil),          // 47: pacific.agent.v1.Handler.Grpc
-	(*Volume_EmptyDir)(nil),       // 48: pacific.agent.v1.Volume.EmptyDir
-	(*Volume_Files)(nil),          // 49: pacific.agent.v1.Volume.Files
-	(*timestamppb.Timestamp)(nil), // 50: google.protobuf.Timestamp
+	(*RestartRule)(nil),           // 14: pacific.agent.v1.RestartRule
+	(*EnvVar)(nil),                // 15: pacific.agent.v1.EnvVar
+	(*Mount)(nil),                 // 16: pacific.agent.v1.Mount
+	(*Resources)(nil),             // 17: pacific.agent.v1.Resources
+	(*SecurityContext)(nil),       // 18: pacific.agent.v1.SecurityContext
+	(*Probe)(nil),                 // 19: pacific.agent.v1.Probe
+	(*Handler)(nil),               // 20: pacific.agent.v1.Handler
+	(*Volume)(nil),                // 21: pacific.agent.v1.Volume
+	(*File)(nil),                  // 22: pacific.agent.v1.File
+	(*PodStatus)(nil),             // 23: pacific.agent.v1.PodStatus
+	(*ContainerStatus)(nil),       // 24: pacific.agent.v1.ContainerStatus
+	(*User)(nil),                  // 25: pacific.agent.v1.User
+	(*State)(nil),                 // 26: pacific.agent.v1.State
+	(*Waiting)(nil),               // 27: pacific.agent.v1.Waiting
+	(*Running)(nil),               // 28: pacific.agent.v1.Running
+	(*Termination)(nil),           // 29: pacific.agent.v1.Termination
+	(*Event)(nil),                 // 30: pacific.agent.v1.Event
+	(*ExecRequest)(nil),           // 31: pacific.agent.v1.ExecRequest
+	(*AttachRequest)(nil),         // 32: pacific.agent.v1.AttachRequest
+	(*SessionResponse)(nil),       // 33: pacific.agent.v1.SessionResponse
+	(*ResizeRequest)(nil),         // 34: pacific.agent.v1.ResizeRequest
+	(*ResizeResponse)(nil),        // 35: pacific.agent.v1.ResizeResponse
+	(*WaitRequest)(nil),           // 36: pacific.agent.v1.WaitRequest
+	(*WaitResponse)(nil),          // 37: pacific.agent.v1.WaitResponse
+	(*CloseSessionRequest)(nil),   // 38: pacific.agent.v1.CloseSessionRequest
+	(*CloseSessionResponse)(nil),  // 39: pacific.agent.v1.CloseSessionResponse
+	(*SignalRequest)(nil),         // 40: pacific.agent.v1.SignalRequest
+	(*SignalResponse)(nil),        // 41: pacific.agent.v1.SignalResponse
+	(*StatsRequest)(nil),          // 42: pacific.agent.v1.StatsRequest
+	(*StatsResponse)(nil),         // 43: pacific.agent.v1.StatsResponse
+	(*ContainerStats)(nil),        // 44: pacific.agent.v1.ContainerStats
+	nil,                           // 45: pacific.agent.v1.Pod.SysctlsEntry
+	(*Handler_Exec)(nil),          // 46: pacific.agent.v1.Handler.Exec
+	(*Handler_HttpGet)(nil),       // 47: pacific.agent.v1.Handler.HttpGet
+	(*Handler_TcpSocket)(nil),     // 48: pacific.agent.v1.Handler.TcpSocket
+	(*Handler_Grpc)(nil),          // 49: pacific.agent.v1.Handler.Grpc
+	(*Volume_EmptyDir)(nil),       // 50: pacific.agent.v1.Volume.EmptyDir
+	(*Volume_Files)(nil),          // 51: pacific.agent.v1.Volume.Files
+	(*timestamppb.Timestamp)(nil), // 52: google.protobuf.Timestamp
 }
 var file_agent_v1_agent_proto_depIdxs = []int32{
 	8,  // 0: pacific.agent.v1.StartRequest.pod:type_name -> pacific.agent.v1.Pod
-	20, // 1: pacific.agent.v1.UpdateRequest.volumes:type_name -> pacific.agent.v1.Volume
-	10, // 2: pacific.agent.v1.Pod.network:type_name -> pacific.agent.v1.Network
-	11, // 3: pacific.agent.v1.Pod.dns:type_name -> pacific.agent.v1.Dns
-	12, // 4: pacific.agent.v1.Pod.host_aliases:type_name -> pacific.agent.v1.HostAlias
-	0,  // 5: pacific.agent.v1.Pod.restart_policy:type_name -> pacific.agent.v1.RestartPolicy
-	13, // 6: pacific.agent.v1.Pod.init_containers:type_name -> pacific.agent.v1.Container
-	13, // 7: pacific.agent.v1.Pod.containers:type_name -> pacific.agent.v1.Container
-	20, // 8: pacific.agent.v1.Pod.volumes:type_name -> pacific.agent.v1.Volume
-	43, // 9: pacific.agent.v1.Pod.sysctls:type_name -> pacific.agent.v1.Pod.SysctlsEntry
-	9,  // 10: pacific.agent.v1.Pod.ephemeral:type_name -> pacific.agent.v1.Disk
-	27, // 11: pacific.agent.v1.Pod.previous:type_name -> pacific.agent.v1.Termination
-	9,  // 12: pacific.agent.v1.Container.image_disk:type_name -> pacific.agent.v1.Disk
-	14, // 13: pacific.agent.v1.Container.env:type_name -> pacific.agent.v1.EnvVar
-	15, // 14: pacific.agent.v1.Container.mounts:type_name -> pacific.agent.v1.Mount
-	16, // 15: pacific.agent.v1.Container.resources:type_name -> pacific.agent.v1.Resources
-	17, // 16: pacific.agent.v1.Container.security:type_name -> pacific.agent.v1.SecurityContext
-	18, // 17: pacific.agent.v1.Container.startup_probe:type_name -> pacific.agent.v1.Probe
-	18, // 18: pacific.agent.v1.Container.readiness_probe:type_name -> pacific.agent.v1.Probe
-	18, // 19: pacific.agent.v1.Container.liveness_probe:type_name -> pacific.agent.v1.Probe
-	19, // 20: pacific.agent.v1.Container.post_start:type_name -> pacific.agent.v1.Handler
-	19, // 21: pacific.agent.v1.Container.pre_stop:type_name -> pacific.agent.v1.Handler
-	0,  // 22: pacific.agent.v1.Container.restart_policy:type_name -> pacific.agent.v1.RestartPolicy
-	19, // 23: pacific.agent.v1.Probe.handler:type_name -> pacific.agent.v1.Handler
-	44, // 24: pacific.agent.v1.Handler.exec:type_name -> pacific.agent.v1.Handler.Exec
-	45, // 25: pacific.agent.v1.Handler.http_get:type_name -> pacific.agent.v1.Handler.HttpGet
-	46, // 26: pacific.agent.v1.Handler.tcp_socket:type_name -> pacific.agent.v1.Handler.TcpSocket
-	47, // 27: pacific.agent.v1.Handler.grpc:type_name -> pacific.agent.v1.Handler.Grpc
-	48, // 28: pacific.agent.v1.Volume.empty_dir:type_name -> pacific.agent.v1.Volume.EmptyDir
-	49, // 29: pacific.agent.v1.Volume.files:type_name -> pacific.agent.v1.Volume.Files
-	9,  // 30: pacific.agent.v1.Volume.disk:type_name -> pacific.agent.v1.Disk
-	23, // 31: pacific.agent.v1.PodStatus.init_containers:type_name -> pacific.agent.v1.ContainerStatus
-	23, // 32: pacific.agent.v1.PodStatus.containers:type_name -> pacific.agent.v1.ContainerStatus
-	50, // 33: pacific.agent.v1.PodStatus.network_ready_at:type_name -> google.protobuf.Timestamp
-	28, // 34: pacific.agent.v1.PodStatus.events:type_name -> pacific.agent.v1.Event
-	24, // 35: pacific.agent.v1.ContainerStatus.state:type_name -> pacific.agent.v1.State
-	27, // 36: pacific.agent.v1.ContainerStatus.last_termination:type_name -> pacific.agent.v1.Termination
-	25, // 37: pacific.agent.v1.State.waiting:type_name -> pacific.agent.v1.Waiting
-	26, // 38: pacific.agent.v1.State.running:type_name -> pacific.agent.v1.Running
-	27, // 39: pacific.agent.v1.State.terminated:type_name -> pacific.agent.v1.Termination
-	50, // 40: pacific.agent.v1.Running.started_at:type_name -> google.protobuf.Timestamp
-	50, // 41: pacific.agent.v1.Termination.started_at:type_name -> google.protobuf.Timestamp
-	50, // 42: pacific.agent.v1.Termination.finished_at:type_name -> google.protobuf.Timestamp
-	50, // 43: pacific.agent.v1.Event.at:type_name -> google.protobuf.Timestamp
-	42, // 44: pacific.agent.v1.StatsResponse.containers:type_name -> pacific.agent.v1.ContainerStats
-	50, // 45: pacific.agent.v1.StatsResponse.at:type_name -> google.protobuf.Timestamp
-	14, // 46: pacific.agent.v1.Handler.HttpGet.headers:type_name -> pacific.agent.v1.EnvVar
-	21, // 47: pacific.agent.v1.Volume.Files.files:type_name -> pacific.agent.v1.File
-	1,  // 48: pacific.agent.v1.Agent.Start:input_type -> pacific.agent.v1.StartRequest
-	3,  // 49: pacific.agent.v1.Agent.Update:input_type -> pacific.agent.v1.UpdateRequest
-	5,  // 50: pacific.agent.v1.Agent.Stop:input_type -> pacific.agent.v1.StopRequest
-	7,  // 51: pacific.agent.v1.Agent.Watch:input_type -> pacific.agent.v1.WatchRequest
-	29, // 52: pacific.agent.v1.Agent.Exec:input_type -> pacific.agent.v1.ExecRequest
-	30, // 53: pacific.agent.v1.Agent.Attach:input_type -> pacific.agent.v1.AttachRequest
-	32, // 54: pacific.agent.v1.Agent.Resize:input_type -> pacific.agent.v1.ResizeRequest
-	34, // 55: pacific.agent.v1.Agent.Wait:input_type -> pacific.agent.v1.WaitRequest
-	36, // 56: pacific.agent.v1.Agent.CloseSession:input_type -> pacific.agent.v1.CloseSessionRequest
-	40, // 57: pacific.agent.v1.Agent.Stats:input_type -> pacific.agent.v1.StatsRequest
-	38, // 58: pacific.agent.v1.Agent.Signal:input_type -> pacific.agent.v1.SignalRequest
-	2,  // 59: pacific.agent.v1.Agent.Start:output_type -> pacific.agent.v1.StartResponse
-	4,  // 60: pacific.agent.v1.Agent.Update:output_type -> pacific.agent.v1.UpdateResponse
-	6,  // 61: pacific.agent.v1.Agent.Stop:output_type -> pacific.agent.v1.StopResponse
-	22, // 62: pacific.agent.v1.Agent.Watch:output_type -> pacific.agent.v1.PodStatus
-	31, // 63: pacific.agent.v1.Agent.Exec:output_type -> pacific.agent.v1.SessionResponse
-	31, // 64: pacific.agent.v1.Agent.Attach:output_type -> pacific.agent.v1.SessionResponse
-	33, // 65: pacific.agent.v1.Agent.Resize:output_type -> pacific.agent.v1.ResizeResponse
-	35, // 66: pacific.agent.v1.Agent.Wait:output_type -> pacific.agent.v1.WaitResponse
-	37, // 67: pacific.agent.v1.Agent.CloseSession:output_type -> pacific.agent.v1.CloseSessionResponse
-	41, // 68: pacific.agent.v1.Agent.Stats:output_type -> pacific.agent.v1.StatsResponse
-	39, // 69: pacific.agent.v1.Agent.Signal:output_type -> pacific.agent.v1.SignalResponse
-	59, // [59:70] is the sub-list for method output_type
-	48, // [48:59] is the sub-list for method input_type
-	48, // [48:48] is the sub-list for extension type_name
-	48, // [48:48] is the sub-list for extension extendee
-	0,  // [0:48] is the sub-list for field type_name
+	21, // 1: pacific.agent.v1.UpdateRequest.volumes:type_name -> pacific.agent.v1.Volume
+	13, // 2: pacific.agent.v1.UpdateRequest.containers:type_name -> pacific.agent.v1.Container
+	13, // 3: pacific.agent.v1.UpdateRequest.ephemeral_containers:type_name -> pacific.agent.v1.Container
+	10, // 4: pacific.agent.v1.Pod.network:type_name -> pacific.agent.v1.Network
+	11, // 5: pacific.agent.v1.Pod.dns:type_name -> pacific.agent.v1.Dns
+	12, // 6: pacific.agent.v1.Pod.host_aliases:type_name -> pacific.agent.v1.HostAlias
+	0,  // 7: pacific.agent.v1.Pod.restart_policy:type_name -> pacific.agent.v1.RestartPolicy
+	13, // 8: pacific.agent.v1.Pod.init_containers:type_name -> pacific.agent.v1.Container
+	13, // 9: pacific.agent.v1.Pod.containers:type_name -> pacific.agent.v1.Container
+	21, // 10: pacific.agent.v1.Pod.volumes:type_name -> pacific.agent.v1.Volume
+	45, // 11: pacific.agent.v1.Pod.sysctls:type_name -> pacific.agent.v1.Pod.SysctlsEntry
+	9,  // 12: pacific.agent.v1.Pod.ephemeral:type_name -> pacific.agent.v1.Disk
+	29, // 13: pacific.agent.v1.Pod.previous:type_name -> pacific.agent.v1.Termination
+	13, // 14: pacific.agent.v1.Pod.ephemeral_containers:type_name -> pacific.agent.v1.Container
+	9,  // 15: pacific.agent.v1.Container.image_disk:type_name -> pacific.agent.v1.Disk
+	15, // 16: pacific.agent.v1.Container.env:type_name -> pacific.agent.v1.EnvVar
+	16, // 17: pacific.agent.v1.Container.mounts:type_name -> pacific.agent.v1.Mount
+	17, // 18: pacific.agent.v1.Container.resources:type_name -> pacific.agent.v1.Resources
+	18, // 19: pacific.agent.v1.Container.security:type_name -> pacific.agent.v1.SecurityContext
+	19, // 20: pacific.agent.v1.Container.startup_probe:type_name -> pacific.agent.v1.Probe
+	19, // 21: pacific.agent.v1.Container.readiness_probe:type_name -> pacific.agent.v1.Probe
+	19, // 22: pacific.agent.v1.Container.liveness_probe:type_name -> pacific.agent.v1.Probe
+	20, // 23: pacific.agent.v1.Container.post_start:type_name -> pacific.agent.v1.Handler
+	20, // 24: pacific.agent.v1.Container.pre_stop:type_name -> pacific.agent.v1.Handler
+	0,  // 25: pacific.agent.v1.Container.restart_policy:type_name -> pacific.agent.v1.RestartPolicy
+	14, // 26: pacific.agent.v1.Container.restart_rules:type_name -> pacific.agent.v1.RestartRule
+	20, // 27: pacific.agent.v1.Probe.handler:type_name -> pacific.agent.v1.Handler
+	46, // 28: pacific.agent.v1.Handler.exec:type_name -> pacific.agent.v1.Handler.Exec
+	47, // 29: pacific.agent.v1.Handler.http_get:type_name -> pacific.agent.v1.Handler.HttpGet
+	48, // 30: pacific.agent.v1.Handler.tcp_socket:type_name -> pacific.agent.v1.Handler.TcpSocket
+	49, // 31: pacific.agent.v1.Handler.grpc:type_name -> pacific.agent.v1.Handler.Grpc
+	50, // 32: pacific.agent.v1.Volume.empty_dir:type_name -> pacific.agent.v1.Volume.EmptyDir
+	51, // 33: pacific.agent.v1.Volume.files:type_name -> pacific.agent.v1.Volume.Files
+	9,  // 34: pacific.agent.v1.Volume.disk:type_name -> pacific.agent.v1.Disk
+	9,  // 35: pacific.agent.v1.Volume.image:type_name -> pacific.agent.v1.Disk
+	24, // 36: pacific.agent.v1.PodStatus.init_containers:type_name -> pacific.agent.v1.ContainerStatus
+	24, // 37: pacific.agent.v1.PodStatus.containers:type_name -> pacific.agent.v1.ContainerStatus
+	52, // 38: pacific.agent.v1.PodStatus.network_ready_at:type_name -> google.protobuf.Timestamp
+	30, // 39: pacific.agent.v1.PodStatus.events:type_name -> pacific.agent.v1.Event
+	24, // 40: pacific.agent.v1.PodStatus.ephemeral_containers:type_name -> pacific.agent.v1.ContainerStatus
+	26, // 41: pacific.agent.v1.ContainerStatus.state:type_name -> pacific.agent.v1.State
+	29, // 42: pacific.agent.v1.ContainerStatus.last_termination:type_name -> pacific.agent.v1.Termination
+	17, // 43: pacific.agent.v1.ContainerStatus.resources:type_name -> pacific.agent.v1.Resources
+	25, // 44: pacific.agent.v1.ContainerStatus.user:type_name -> pacific.agent.v1.User
+	27, // 45: pacific.agent.v1.State.waiting:type_name -> pacific.agent.v1.Waiting
+	28, // 46: pacific.agent.v1.State.running:type_name -> pacific.agent.v1.Running
+	29, // 47: pacific.agent.v1.State.terminated:type_name -> pacific.agent.v1.Termination
+	52, // 48: pacific.agent.v1.Running.started_at:type_name -> google.protobuf.Timestamp
+	52, // 49: pacific.agent.v1.Termination.started_at:type_name -> google.protobuf.Timestamp
+	52, // 50: pacific.agent.v1.Termination.finished_at:type_name -> google.protobuf.Timestamp
+	52, // 51: pacific.agent.v1.Event.at:type_name -> google.protobuf.Timestamp
+	44, // 52: pacific.agent.v1.StatsResponse.containers:type_name -> pacific.agent.v1.ContainerStats
+	52, // 53: pacific.agent.v1.StatsResponse.at:type_name -> google.protobuf.Timestamp
+	15, // 54: pacific.agent.v1.Handler.HttpGet.headers:type_name -> pacific.agent.v1.EnvVar
+	22, // 55: pacific.agent.v1.Volume.Files.files:type_name -> pacific.agent.v1.File
+	1,  // 56: pacific.agent.v1.Agent.Start:input_type -> pacific.agent.v1.StartRequest
+	3,  // 57: pacific.agent.v1.Agent.Update:input_type -> pacific.agent.v1.UpdateRequest
+	5,  // 58: pacific.agent.v1.Agent.Stop:input_type -> pacific.agent.v1.StopRequest
+	7,  // 59: pacific.agent.v1.Agent.Watch:input_type -> pacific.agent.v1.WatchRequest
+	31, // 60: pacific.agent.v1.Agent.Exec:input_type -> pacific.agent.v1.ExecRequest
+	32, // 61: pacific.agent.v1.Agent.Attach:input_type -> pacific.agent.v1.AttachRequest
+	34, // 62: pacific.agent.v1.Agent.Resize:input_type -> pacific.agent.v1.ResizeRequest
+	36, // 63: pacific.agent.v1.Agent.Wait:input_type -> pacific.agent.v1.WaitRequest
+	38, // 64: pacific.agent.v1.Agent.CloseSession:input_type -> pacific.agent.v1.CloseSessionRequest
+	42, // 65: pacific.agent.v1.Agent.Stats:input_type -> pacific.agent.v1.StatsRequest
+	40, // 66: pacific.agent.v1.Agent.Signal:input_type -> pacific.agent.v1.SignalRequest
+	2,  // 67: pacific.agent.v1.Agent.Start:output_type -> pacific.agent.v1.StartResponse
+	4,  // 68: pacific.agent.v1.Agent.Update:output_type -> pacific.agent.v1.UpdateResponse
+	6,  // 69: pacific.agent.v1.Agent.Stop:output_type -> pacific.agent.v1.StopResponse
+	23, // 70: pacific.agent.v1.Agent.Watch:output_type -> pacific.agent.v1.PodStatus
+	33, // 71: pacific.agent.v1.Agent.Exec:output_type -> pacific.agent.v1.SessionResponse
+	33, // 72: pacific.agent.v1.Agent.Attach:output_type -> pacific.agent.v1.SessionResponse
+	35, // 73: pacific.agent.v1.Agent.Resize:output_type -> pacific.agent.v1.ResizeResponse
+	37, // 74: pacific.agent.v1.Agent.Wait:output_type -> pacific.agent.v1.WaitResponse
+	39, // 75: pacific.agent.v1.Agent.CloseSession:output_type -> pacific.agent.v1.CloseSessionResponse
+	43, // 76: pacific.agent.v1.Agent.Stats:output_type -> pacific.agent.v1.StatsResponse
+	41, // 77: pacific.agent.v1.Agent.Signal:output_type -> pacific.agent.v1.SignalResponse
+	67, // [67:78] is the sub-list for method output_type
+	56, // [56:67] is the sub-list for method input_type
+	56, // [56:56] is the sub-list for extension type_name
+	56, // [56:56] is the sub-list for extension extendee
+	0,  // [0:56] is the sub-list for field type_name
 }
 
 func init() { file_agent_v1_agent_proto_init() }
@@ -3931,24 +4233,26 @@ func file_agent_v1_agent_proto_init() {
 	if File_agent_v1_agent_proto != nil {
 		return
 	}
+	file_agent_v1_agent_proto_msgTypes[2].OneofWrappers = []any{}
 	file_agent_v1_agent_proto_msgTypes[7].OneofWrappers = []any{}
 	file_agent_v1_agent_proto_msgTypes[12].OneofWrappers = []any{}
-	file_agent_v1_agent_proto_msgTypes[16].OneofWrappers = []any{}
 	file_agent_v1_agent_proto_msgTypes[17].OneofWrappers = []any{}
-	file_agent_v1_agent_proto_msgTypes[18].OneofWrappers = []any{
+	file_agent_v1_agent_proto_msgTypes[18].OneofWrappers = []any{}
+	file_agent_v1_agent_proto_msgTypes[19].OneofWrappers = []any{
 		(*Handler_Exec_)(nil),
 		(*Handler_HttpGet_)(nil),
 		(*Handler_TcpSocket_)(nil),
 		(*Handler_Grpc_)(nil),
 		(*Handler_SleepSeconds)(nil),
 	}
-	file_agent_v1_agent_proto_msgTypes[19].OneofWrappers = []any{
+	file_agent_v1_agent_proto_msgTypes[20].OneofWrappers = []any{
 		(*Volume_EmptyDir_)(nil),
 		(*Volume_Files_)(nil),
 		(*Volume_Disk)(nil),
+		(*Volume_Image)(nil),
 	}
-	file_agent_v1_agent_proto_msgTypes[20].OneofWrappers = []any{}
-	file_agent_v1_agent_proto_msgTypes[23].OneofWrappers = []any{
+	file_agent_v1_agent_proto_msgTypes[21].OneofWrappers = []any{}
+	file_agent_v1_agent_proto_msgTypes[25].OneofWrappers = []any{
 		(*State_Waiting)(nil),
 		(*State_Running)(nil),
 		(*State_Terminated)(nil),
@@ -3959,7 +4263,7 @@ func file_agent_v1_agent_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_agent_v1_agent_proto_rawDesc), len(file_agent_v1_agent_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   49,
+			NumMessages:   51,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

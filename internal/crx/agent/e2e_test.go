@@ -7,6 +7,7 @@ import (
 	"context"
 	"io"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -85,7 +86,7 @@ func allReady(s *agentv1.PodStatus) bool {
 
 func (v *vm) status(name string, s *agentv1.PodStatus) *agentv1.ContainerStatus {
 	v.t.Helper()
-	for _, c := range append(s.GetInitContainers(), s.GetContainers()...) {
+	for _, c := range slices.Concat(s.GetInitContainers(), s.GetContainers(), s.GetEphemeralContainers()) {
 		if c.GetName() == name {
 			return c
 		}

@@ -29,8 +29,11 @@ type instance struct {
 	image   imagespec.ImageConfig
 	attempt uint32
 	id      string
-	user    string
+	user    spec.User
 	started time.Time
+	// resources it has now; guarded by the pod's lock once it runs.
+	resources    *agentv1.Resources
+	resizeFailed string
 
 	root      *mount.Overlay
 	dir       string // on the ephemeral disk
@@ -54,6 +57,7 @@ func (f *fault) Error() string { return f.err.Error() }
 // start runs a container from its preparation to its end.
 func (p *pod) start(name string, attempt uint32) {
 	i := &instance{pod: p, spec: p.container(name), attempt: attempt, id: newID(), ended: make(chan struct{})}
+	i.resources = i.spec.GetResources()
 	begun := time.Now()
 	if f := i.begin(); f != nil {
 		end := podstate.Termination{
@@ -68,6 +72,7 @@ func (p *pod) start(name string, attempt uint32) {
 	p.instances[name], p.logs[name] = i, i
 	p.mu.Unlock()
 	p.tell(podstate.Event{Kind: podstate.Started, Container: name, ID: i.id})
+	p.resize(name) // what has come while it started
 	end := i.wait()
 	p.mu.Lock()
 	delete(p.instances, name)

@@ -22,7 +22,17 @@ func plan(p *agentv1.Pod) podstate.Plan {
 	for _, c := range p.GetContainers() {
 		out.Main = append(out.Main, planContainer(p, c))
 	}
+	for _, c := range p.GetEphemeralContainers() {
+		out.Ephemeral = append(out.Ephemeral, planEphemeral(p, c))
+	}
 	return out
+}
+
+// planEphemeral: an ephemeral container runs once, whatever the pod's policy.
+func planEphemeral(p *agentv1.Pod, c *agentv1.Container) podstate.Spec {
+	s := planContainer(p, c)
+	s.Policy = podstate.Never
+	return s
 }
 
 func planContainer(p *agentv1.Pod, c *agentv1.Container) podstate.Spec {
@@ -37,6 +47,9 @@ func planContainer(p *agentv1.Pod, c *agentv1.Container) podstate.Spec {
 		PostStart:     c.GetPostStart() != nil,
 		PreStop:       c.GetPreStop() != nil,
 		ConfigError:   c.GetConfigError(),
+	}
+	for _, r := range c.GetRestartRules() {
+		s.Rules = append(s.Rules, podstate.Rule{NotIn: r.GetNotIn(), ExitCodes: r.GetExitCodes()})
 	}
 	if s.ConfigError != "" {
 		return s

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -21,29 +22,39 @@ type pod struct {
 	record  *recorder
 
 	volumes   *mount.Volumes
+	files     *fileSets
 	setupStop context.CancelFunc
 	setupCtx  context.Context
 	setup     chan setupResult
 	pids      string // path of the shared PID namespace
 
-	mu        sync.Mutex
-	instances map[string]*instance // running ones, by container
-	logs      map[string]*instance // the newest of each, for its log's end
+	mu         sync.Mutex
+	containers map[string]*agentv1.Container // of all kinds, as they are to be at their next start
+	order      []string                      // of their names, as in the pod
+	instances  map[string]*instance          // running ones, by container
+	logs       map[string]*instance          // the newest of each, for its log's end
 }
 
 func newPod(r *runtime.Runtime, spec *agentv1.Pod) *pod {
 	p := &pod{
-		spec:      spec,
-		runtime:   r,
-		machine:   podstate.New(plan(spec)),
-		inbox:     make(chan podstate.Event, 64),
-		setup:     make(chan setupResult),
-		instances: map[string]*instance{},
-		logs:      map[string]*instance{},
+		spec:       spec,
+		runtime:    r,
+		machine:    podstate.New(plan(spec)),
+		inbox:      make(chan podstate.Event, 64),
+		setup:      make(chan setupResult),
+		containers: map[string]*agentv1.Container{},
+		instances:  map[string]*instance{},
+		logs:       map[string]*instance{},
+	}
+	for _, list := range [][]*agentv1.Container{spec.GetInitContainers(), spec.GetContainers(), spec.GetEphemeralContainers()} {
+		for _, c := range list {
+			p.know(c)
+		}
 	}
 	p.setupCtx, p.setupStop = context.WithCancel(context.Background())
 	disks := mount.NewDisks(runDir + "/disks")
 	p.volumes = &mount.Volumes{Disks: disks, Dir: runDir + "/volumes", Ephemeral: ephemeralDir + "/volumes", FSGroup: spec.FsGroup}
+	p.files = newFileSets(p.volumes)
 	p.status = newPublisher(p.project())
 	return p
 }
@@ -101,6 +112,11 @@ func (p *pod) stop(grace time.Duration) {
 	p.tell(podstate.Event{Kind: podstate.Stop, Grace: grace})
 }
 
+// fromImage tells whether a volume shows the files of an image.
+func (p *pod) fromImage(volume string) bool {
+	return slices.ContainsFunc(p.spec.GetVolumes(), func(v *agentv1.Volume) bool { return v.GetName() == volume && v.GetImage() != nil })
+}
+
 // instance returns the running instance of a container, or nil.
 func (p *pod) instance(container string) *instance {
 	p.mu.Lock()
@@ -108,13 +124,16 @@ func (p *pod) instance(container string) *instance {
 	return p.instances[container]
 }
 
-func (p *pod) container(name string) *agentv1.Container {
-	for _, list := range [][]*agentv1.Container{p.spec.GetInitContainers(), p.spec.GetContainers()} {
-		for _, c := range list {
-			if c.GetName() == name {
-				return c
-			}
-		}
+// know takes a container's configuration for its next start.
+func (p *pod) know(c *agentv1.Container) {
+	if p.containers[c.GetName()] == nil {
+		p.order = append(p.order, c.GetName())
 	}
-	return nil
+	p.containers[c.GetName()] = c
+}
+
+func (p *pod) container(name string) *agentv1.Container {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.containers[name]
 }

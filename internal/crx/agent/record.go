@@ -16,57 +16,58 @@ import (
 type record struct {
 	UID        string          `json:"uid"`
 	Containers podstate.Record `json:"containers"`
+	// Evicted is why the pod was ended for its use of storage.
+	Evicted string `json:"evicted,omitempty"`
 }
 
 var recordPath = filepath.Join(ephemeralDir, "record.json")
 
 // readRecord returns the record of this pod; an empty one when there is none.
-func readRecord(uid string) (podstate.Record, error) {
+func readRecord(uid string) (record, error) {
 	b, err := os.ReadFile(recordPath)
 	if os.IsNotExist(err) {
-		return nil, nil
+		return record{}, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read the pod's record: %w", err)
+		return record{}, fmt.Errorf("read the pod's record: %w", err)
 	}
 	var r record
 	if err := json.Unmarshal(b, &r); err != nil {
-		return nil, fmt.Errorf("read the pod's record %s: %w", recordPath, err)
+		return record{}, fmt.Errorf("read the pod's record %s: %w", recordPath, err)
 	}
 	if r.UID != uid {
-		return nil, nil // the disk was another pod's
+		return record{}, nil // the disk was another pod's
 	}
-	return r.Containers, nil
+	return r, nil
 }
 
 // recorder writes the record durably, beside the work: a container does not wait for the disk. The status does: what the
 // host was told must not be forgotten when the VM dies at that moment. Of several changes that come while one is written
 // only the last is written and shown.
 type recorder struct {
-	uid     string
 	pending chan change
 }
 
 // change is a state of the pod: what to keep of it, then what to show.
 type change struct {
-	containers podstate.Record
-	show       func()
+	record record
+	show   func()
 }
 
-func newRecorder(uid string) *recorder {
-	r := &recorder{uid: uid, pending: make(chan change, 1)}
+func newRecorder() *recorder {
+	r := &recorder{pending: make(chan change, 1)}
 	go r.run()
 	return r
 }
 
 func (r *recorder) run() {
-	var written podstate.Record
+	var written record
 	for next := range r.pending {
-		if !reflect.DeepEqual(next.containers, written) {
-			if err := writeRecord(r.uid, next.containers); err != nil {
+		if !reflect.DeepEqual(next.record, written) {
+			if err := writeRecord(next.record); err != nil {
 				fmt.Fprintln(os.Stderr, "agent: write the pod's record:", err)
 			}
-			written = next.containers
+			written = next.record
 		}
 		next.show()
 	}
@@ -81,8 +82,8 @@ func (r *recorder) keep(c change) {
 	r.pending <- c
 }
 
-func writeRecord(uid string, containers podstate.Record) error {
-	b, err := json.Marshal(record{UID: uid, Containers: containers})
+func writeRecord(r record) error {
+	b, err := json.Marshal(r)
 	if err != nil {
 		return err
 	}

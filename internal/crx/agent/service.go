@@ -37,10 +37,8 @@ func (a *Agent) Update(ctx context.Context, req *agentv1.UpdateRequest) (*agentv
 	if err != nil {
 		return nil, err
 	}
-	for _, v := range req.GetVolumes() {
-		if err := p.updateVolume(ctx, v); err != nil {
-			return nil, status.Error(codes.Internal, err.Error())
-		}
+	if err := p.update(ctx, req); err != nil {
+		return nil, status.Error(codes.Internal, err.Error())
 	}
 	return &agentv1.UpdateResponse{}, nil
 }

@@ -22,7 +22,7 @@ import (
 type setupResult struct {
 	err     error
 	network time.Time
-	record  podstate.Record
+	record  record
 }
 
 // setupBackoff: a disk or a device that is missing may be attached later.
@@ -75,7 +75,7 @@ func (p *pod) prepareOnce(ctx context.Context) setupResult {
 			return err
 		}
 		for _, v := range p.spec.GetVolumes() {
-			if err := p.volumes.Make(ctx, v); err != nil {
+			if err := p.files.make(ctx, v); err != nil {
 				return err
 			}
 		}
@@ -111,9 +111,13 @@ func (p *pod) prepared(s setupResult) {
 		p.publish()
 		return
 	}
-	p.record = newRecorder(p.spec.GetUid())
-	p.machine.Restore(s.record, previous(p.spec))
+	p.record = newRecorder()
+	p.machine.Restore(s.record.Containers, previous(p.spec))
 	p.step(podstate.Event{Kind: podstate.Begin})
+	if s.record.Evicted != "" {
+		p.step(podstate.Event{Kind: podstate.Evict, Message: s.record.Evicted})
+	}
+	go p.watchStorage()
 }
 
 // previous is how the containers that ran in the pod's former VM ended.
@@ -205,12 +209,4 @@ func setSysctl(name, value string) error {
 		return fmt.Errorf("sysctl %s: %w", name, err)
 	}
 	return nil
-}
-
-// updateVolume gives a volume new files.
-func (p *pod) updateVolume(ctx context.Context, v *agentv1.Volume) error {
-	if _, ok := v.GetSource().(*agentv1.Volume_Files_); !ok {
-		return fmt.Errorf("volume %s: only files can be replaced", v.GetName())
-	}
-	return p.volumes.Make(ctx, v)
 }

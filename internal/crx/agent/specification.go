@@ -26,19 +26,36 @@ func (i *instance) specification() (*specification, error) {
 	if err != nil {
 		return nil, err
 	}
-	i.user = user.Name
+	i.user = user
+	pids, err := i.processes()
+	if err != nil {
+		return nil, err
+	}
 	mounts, err := i.mounts()
 	if err != nil {
 		return nil, err
 	}
 	s, err := spec.Make(spec.Input{
 		Pod: i.pod.spec, Container: i.spec, Image: i.image, User: user, Rootfs: i.root.Root, Mounts: mounts,
-		Shm: shmDir, Cgroup: "/pod/" + i.spec.GetName(), PIDs: i.pod.pids,
+		Shm: shmDir, Cgroup: "/pod/" + i.spec.GetName(), PIDs: pids,
 	})
 	if err != nil {
 		return nil, err
 	}
 	return &specification{s}, nil
+}
+
+// processes is the path of the PID namespace that the container joins: an ephemeral container sees those of its target.
+func (i *instance) processes() (string, error) {
+	target := i.spec.GetTargetContainer()
+	if target == "" || i.pod.pids != "" {
+		return i.pod.pids, nil
+	}
+	other := i.pod.instance(target)
+	if other == nil {
+		return "", fmt.Errorf("unable to find target container %q: it is not running", target)
+	}
+	return fmt.Sprintf("/proc/%d/ns/pid", other.container.PID()), nil
 }
 
 // mounts of the container: the pod's files, the termination message, volumes, and the image's own volumes.
@@ -53,6 +70,7 @@ func (i *instance) mounts() ([]spec.Mount, error) {
 		mounts = append(mounts, spec.Mount{
 			Source: source, Target: m.GetPath(), ReadOnly: m.GetReadOnly(), Propagation: m.GetPropagation(),
 			Recursive: m.GetReadOnly() && slices.Contains([]string{"Enabled", "IfPossible"}, m.GetRecursiveReadOnly()),
+			NoExec:    i.pod.fromImage(m.GetVolume()),
 		})
 	}
 	own := func(target string) bool {

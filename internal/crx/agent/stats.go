@@ -44,8 +44,8 @@ func (p *pod) running() []*instance {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var all []*instance
-	for _, c := range p.machine.Containers() { // in the order of the pod
-		if i := p.instances[c.Name]; i != nil {
+	for _, name := range p.order {
+		if i := p.instances[name]; i != nil {
 			all = append(all, i)
 		}
 	}

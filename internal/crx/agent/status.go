@@ -86,25 +86,42 @@ func (p *pod) publish() {
 		p.status.publish(status)
 		return
 	}
-	p.record.keep(change{containers: p.machine.Record(), show: func() { p.status.publish(status) }})
+	kept := record{UID: p.spec.GetUid(), Containers: p.machine.Record(), Evicted: p.machine.Evicted()}
+	p.record.keep(change{record: kept, show: func() { p.status.publish(status) }})
 }
 
 // project makes the status of the machine's state.
 func (p *pod) project() *agentv1.PodStatus {
 	m := p.machine
-	s := &agentv1.PodStatus{Started: true, Stopping: m.Stopping(), Finished: m.Finished()}
+	s := &agentv1.PodStatus{Started: true, Stopping: m.Stopping(), Finished: m.Finished(), Evicted: m.Evicted()}
 	for _, c := range m.Containers() {
 		cs := projectContainer(c, m.Finished())
-		if i := p.instance(c.Name); i != nil {
-			cs.User = i.user
-		}
-		if c.Init {
+		p.describeRun(cs)
+		switch {
+		case c.Init:
 			s.InitContainers = append(s.InitContainers, cs)
-		} else {
+		case c.Ephemeral:
+			s.EphemeralContainers = append(s.EphemeralContainers, cs)
+		default:
 			s.Containers = append(s.Containers, cs)
 		}
 	}
 	return s
+}
+
+// describeRun adds what only the present run of the container knows.
+func (p *pod) describeRun(s *agentv1.ContainerStatus) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	i := p.instances[s.GetName()]
+	if i == nil {
+		return
+	}
+	s.User = &agentv1.User{Uid: int64(i.user.UID), Gid: int64(i.user.GID)}
+	for _, g := range i.user.Groups {
+		s.User.Groups = append(s.User.Groups, int64(g))
+	}
+	s.Resources, s.ResizeError = i.resources, i.resizeFailed
 }
 
 func projectContainer(c *podstate.Container, finished bool) *agentv1.ContainerStatus {

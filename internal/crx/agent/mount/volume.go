@@ -41,6 +41,12 @@ func (v *Volumes) make(ctx context.Context, volume *agentv1.Volume) error {
 			return err
 		}
 		return WriteFiles(path, source.Files, v.FSGroup)
+	case *agentv1.Volume_Image:
+		mounted, err := v.Disks.Mount(ctx, source.Image)
+		if err != nil {
+			return err
+		}
+		return relink(mounted, path)
 	case *agentv1.Volume_Disk:
 		mounted, err := v.Disks.Mount(ctx, source.Disk)
 		if err != nil {

@@ -29,12 +29,17 @@ func (m *Machine) advance() {
 
 // run starts what is to be started, and ends the pod when its work is done.
 func (m *Machine) run() {
+	for _, c := range m.containers {
+		if c.Ephemeral && !c.done(m.plan.Policy) {
+			m.ensure(c)
+		}
+	}
 	if ready := m.initialise(); !ready || m.stopping {
 		return
 	}
 	all := true
 	for _, c := range m.containers {
-		if c.Init {
+		if c.Init || c.Ephemeral {
 			continue
 		}
 		if !c.done(m.plan.Policy) {
@@ -56,7 +61,7 @@ func (m *Machine) initialise() bool {
 	for _, c := range m.containers {
 		switch {
 		case !c.Init:
-			return true
+			return true // the init containers come first
 		case c.Sidecar:
 			m.ensure(c)
 			// Once others came after it, a sidecar that restarts does not hold them.
@@ -79,7 +84,7 @@ func (m *Machine) initialise() bool {
 func (m *Machine) passed(c *Container) bool {
 	i := slices.Index(m.containers, c)
 	return slices.ContainsFunc(m.containers[i+1:], func(later *Container) bool {
-		return later.ran
+		return later.ran && !later.Ephemeral
 	})
 }
 
@@ -92,7 +97,7 @@ func (m *Machine) ensure(c *Container) {
 		m.startFailed(c, Event{Fault: ConfigError, Message: c.ConfigError})
 		return
 	}
-	if c.Exit != nil {
+	if c.Exit != nil && !c.resized {
 		if c.backoff.inSince(c.Exit.FinishedAt, m.now) {
 			c.next = c.Exit.FinishedAt.Add(c.backoff.Duration)
 			c.wait("CrashLoopBackOff", c.backoffMessage(m.plan.Pod))
@@ -104,7 +109,7 @@ func (m *Machine) ensure(c *Container) {
 		}
 		c.backoff.advance(c.Exit.FinishedAt, m.now)
 	}
-	c.Starting, c.ran = true, true
+	c.Starting, c.ran, c.resized = true, true, false
 	m.do(Action{Kind: Start, Container: c.Name, Attempt: c.Starts})
 	c.Starts++
 }

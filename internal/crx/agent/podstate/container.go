@@ -2,13 +2,14 @@ package podstate
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
 // Container is the state of one container.
 type Container struct {
 	Spec
-	Init, Sidecar bool
+	Init, Sidecar, Ephemeral bool
 
 	// Starting: a start is under way. Running: its process lives. Else it waits or is done.
 	Starting, Running bool
@@ -25,7 +26,8 @@ type Container struct {
 	Last            *Termination // how the one before it ended
 
 	ran     bool      // was started in this VM
-	again   bool      // runs again though it is done, in a new VM
+	again   bool      // runs again though it is done, in a new VM or after a resize
+	resized bool      // restarts for its new resources, at once
 	next    time.Time // not started before
 	noted   bool      // the present back-off was told
 	backoff backoff
@@ -75,6 +77,9 @@ func (c *Container) policy(pod Policy) Policy {
 
 // restarts tells whether the container starts again after its last exit.
 func (c *Container) restarts(pod Policy) bool {
+	if c.Exit != nil && c.ruled(c.Exit.ExitCode) {
+		return true
+	}
 	switch c.policy(pod) {
 	case Never:
 		return false
@@ -82,6 +87,11 @@ func (c *Container) restarts(pod Policy) bool {
 		return c.Exit == nil || c.Exit.ExitCode != 0
 	}
 	return true
+}
+
+// ruled tells whether a rule restarts the container after this exit code.
+func (c *Container) ruled(code int32) bool {
+	return slices.ContainsFunc(c.Rules, func(r Rule) bool { return slices.Contains(r.ExitCodes, code) != r.NotIn })
 }
 
 func (c *Container) idle() bool { return !c.Starting && !c.Running }
@@ -116,7 +126,7 @@ func (c *Container) backoffMessage(pod string) string {
 // exited notes the end of a run.
 func (c *Container) exited(end Termination) {
 	c.Starting, c.Running, c.stop = false, false, nil
-	c.Up, c.Ready, c.HookBusy, c.noted, c.again = false, false, false, false, false
+	c.Up, c.Ready, c.HookBusy, c.noted, c.again = false, false, false, false, c.resized
 	c.Reason, c.Message, c.next = "", "", time.Time{}
 	c.Last, c.Exit = c.Exit, &end
 }

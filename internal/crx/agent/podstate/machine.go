@@ -14,6 +14,7 @@ type Machine struct {
 	stopping   bool
 	podStopBy  time.Time // end of the grace period once stopping
 	expired    bool
+	evicted    string // why, "" if not
 	finished   bool
 	now        time.Time
 	out        []Action
@@ -28,6 +29,9 @@ func New(plan Plan) *Machine {
 	for _, s := range plan.Main {
 		m.containers = append(m.containers, &Container{Spec: s})
 	}
+	for _, s := range plan.Ephemeral {
+		m.containers = append(m.containers, &Container{Spec: s, Ephemeral: true})
+	}
 	for _, c := range m.containers {
 		c.wait(m.initialReason(), "")
 	}
@@ -41,11 +45,14 @@ func (m *Machine) initialReason() string {
 	return "ContainerCreating"
 }
 
-// Containers in the order of the plan, init containers first. They are the machine's own.
+// Containers in the order of the plan, init containers first, ephemeral ones last. They are the machine's own.
 func (m *Machine) Containers() []*Container { return m.containers }
 
 // Stopping tells whether the pod is being ended.
 func (m *Machine) Stopping() bool { return m.stopping }
+
+// Evicted says why the pod was ended for its use of storage; "" if it was not.
+func (m *Machine) Evicted() string { return m.evicted }
 
 // Finished tells whether nothing runs and nothing will be started.
 func (m *Machine) Finished() bool { return m.finished }
@@ -67,6 +74,15 @@ func (m *Machine) Step(now time.Time, e Event) []Action {
 		m.begun = now
 	case Stop:
 		m.stopAll(e.Grace)
+	case Evict:
+		m.evict(e.Message)
+	case Add:
+		m.add(*e.Spec)
+	case Deadline:
+		m.plan.Deadline = 0
+		if e.Grace > 0 {
+			m.plan.Deadline = now.Sub(m.begun) + e.Grace
+		}
 	case Tick:
 	default:
 		if c := m.Find(e.Container); c != nil {
@@ -115,7 +131,49 @@ func (m *Machine) container(c *Container, e Event) {
 		c.Ready = c.Running && e.Kind == Ready
 	case Unhealthy:
 		m.unhealthy(c, e.Message)
+	case Change:
+		m.change(c, *e.Spec)
+	case Resize:
+		m.resize(c)
 	}
+}
+
+func (m *Machine) add(s Spec) {
+	if m.Find(s.Name) != nil {
+		return
+	}
+	c := &Container{Spec: s, Ephemeral: true}
+	c.wait(m.initialReason(), "")
+	m.containers = append(m.containers, c)
+}
+
+// change takes a new configuration. One that could not be made before is tried at once.
+func (m *Machine) change(c *Container, s Spec) {
+	if c.Reason == string(ConfigError) && s.ConfigError != c.ConfigError {
+		c.wait(m.initialReason(), "")
+		c.next = time.Time{}
+	}
+	c.Spec = s
+}
+
+// resize restarts a container, whatever its policy: its exit is not its own.
+func (m *Machine) resize(c *Container) {
+	if !c.Running || m.stopping || c.stop != nil {
+		return
+	}
+	c.resized = true
+	m.act(ProbeEnd, c)
+	m.beginStop(c, m.now.Add(m.plan.Grace), fmt.Sprintf("Container %s resize requires restart", c.Name))
+}
+
+// evict ends the pod for good.
+func (m *Machine) evict(message string) {
+	if m.evicted != "" || m.finished {
+		return
+	}
+	m.evicted = message
+	m.note(nil, true, "Evicted", "%s", message)
+	m.stopAll(evictionGrace)
 }
 
 func (m *Machine) started(c *Container, id string) {

@@ -12,7 +12,7 @@ import (
 
 // The scripts in testdata are the lives of pods:
 //
-//	plan policy=Always grace=30s      a line for each container: init|main NAME [policy=P] [startup] [readiness] …
+//	plan policy=Always grace=30s      a line for each container: init|main|ephemeral NAME [policy=P] [startup] [readiness] …
 //	step                              lines "TIME KIND [CONTAINER] [key=value]"; prints what is to be done
 //	tick                              goes to the next time that the machine wants to be woken
 //	state                             prints the containers
@@ -73,36 +73,53 @@ func parsePlan(t *testing.T, d *datadriven.TestData) Plan {
 	}
 	for line := range strings.Lines(d.Input) {
 		f := strings.Fields(line)
-		spec := Spec{Name: f[1]}
-		for _, opt := range f[2:] {
-			key, value, _ := strings.Cut(opt, "=")
-			switch key {
-			case "policy":
-				spec.Policy = Policy(value)
-			case "startup":
-				spec.Startup = true
-			case "readiness":
-				spec.Readiness = true
-			case "liveness":
-				spec.Liveness = true
-			case "liveness-grace":
-				g := duration(t, value)
-				spec.LivenessGrace = &g
-			case "post-start":
-				spec.PostStart = true
-			case "pre-stop":
-				spec.PreStop = true
-			case "config-error":
-				spec.ConfigError = value
-			}
-		}
-		if f[0] == "init" {
+		spec := parseSpec(t, f[1:])
+		switch f[0] {
+		case "init":
 			p.Init = append(p.Init, spec)
-		} else {
+		case "ephemeral":
+			p.Ephemeral = append(p.Ephemeral, spec)
+		default:
 			p.Main = append(p.Main, spec)
 		}
 	}
 	return p
+}
+
+func parseSpec(t *testing.T, f []string) Spec {
+	spec := Spec{Name: f[0]}
+	for _, opt := range f[1:] {
+		key, value, _ := strings.Cut(opt, "=")
+		switch key {
+		case "policy":
+			spec.Policy = Policy(value)
+		case "startup":
+			spec.Startup = true
+		case "readiness":
+			spec.Readiness = true
+		case "liveness":
+			spec.Liveness = true
+		case "liveness-grace":
+			g := duration(t, value)
+			spec.LivenessGrace = &g
+		case "post-start":
+			spec.PostStart = true
+		case "pre-stop":
+			spec.PreStop = true
+		case "config-error":
+			spec.ConfigError = value
+		case "restart-on":
+			spec.Rules = append(spec.Rules, Rule{ExitCodes: []int32{number(value)}})
+		case "restart-unless":
+			spec.Rules = append(spec.Rules, Rule{NotIn: true, ExitCodes: []int32{number(value)}})
+		}
+	}
+	return spec
+}
+
+func number(s string) (n int32) {
+	fmt.Sscan(s, &n)
+	return n
 }
 
 func duration(t *testing.T, s string) time.Duration {
@@ -117,6 +134,12 @@ func (s *script) line(t *testing.T, f []string) {
 	s.now = epoch.Add(duration(t, f[0]))
 	e := Event{Kind: EventKind(f[1])}
 	e.End = Termination{FinishedAt: s.now, Reason: "Completed"}
+	if e.Kind == Add || e.Kind == Change {
+		spec := parseSpec(t, f[2:])
+		e.Container, e.Spec = spec.Name, &spec
+		s.step(e)
+		return
+	}
 	for _, arg := range f[2:] {
 		key, value, found := strings.Cut(arg, "=")
 		switch {

@@ -27,6 +27,8 @@ type Plan struct {
 	Deadline time.Duration // 0: none
 	Init     []Spec
 	Main     []Spec
+	// Ephemeral containers are started once, beside all others, and count for nothing.
+	Ephemeral []Spec
 }
 
 // Spec is what the decisions need to know of a container.
@@ -37,6 +39,13 @@ type Spec struct {
 	StartupGrace, LivenessGrace  *time.Duration
 	PostStart, PreStop           bool
 	ConfigError                  string // what keeps its configuration from being made
+	Rules                        []Rule // the first that fits an exit decides, before the policy
+}
+
+// Rule restarts a container whose exit code is among these, or is not.
+type Rule struct {
+	NotIn     bool
+	ExitCodes []int32
 }
 
 // Termination tells how a container ended.
@@ -56,8 +65,9 @@ type Event struct {
 	ID        string        // Started, StartFailed
 	End       Termination   // Exited; StartFailed with Fault StartError
 	Fault     Fault         // StartFailed
-	Message   string        // StartFailed, HookFailed, Unhealthy
-	Grace     time.Duration // Stop
+	Message   string        // StartFailed, HookFailed, Unhealthy, Evict
+	Grace     time.Duration // Stop, Deadline
+	Spec      *Spec         // Add, Change
 }
 
 // EventKind says what happened.
@@ -76,7 +86,12 @@ const (
 	NotReady    EventKind = "not-ready" //
 	Unhealthy   EventKind = "unhealthy" // the liveness or startup probe's threshold is reached; Message is "liveness" or "startup"
 	Stop        EventKind = "stop"
-	Tick        EventKind = "tick" // the time of Machine.Wake has come
+	Evict       EventKind = "evict"    // the pod uses more storage than it may; Message says which
+	Add         EventKind = "add"      // an ephemeral container; one that is known already stays as it is
+	Change      EventKind = "change"   // a container's configuration, for its next start
+	Resize      EventKind = "resize"   // the container has to restart for its new resources
+	Deadline    EventKind = "deadline" // the active deadline: Grace from now, 0 for none
+	Tick        EventKind = "tick"     // the time of Machine.Wake has come
 )
 
 // Fault classes a failed start.
@@ -125,4 +140,6 @@ const (
 	faultBackoff = 10 * time.Second
 	// Every container gets this long to end before SIGKILL.
 	minimumGrace = 2 * time.Second
+	// The kubelet's for a pod that has used up its storage.
+	evictionGrace = time.Second
 )

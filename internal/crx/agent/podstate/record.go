@@ -63,7 +63,7 @@ func (m *Machine) worksStill(r Record) bool {
 		return false
 	}
 	for _, c := range m.containers {
-		if !c.Init && !(r[c.Name].Exit != nil && r[c.Name].RunningID == "" && c.policy(m.plan.Policy) == OnFailure && r[c.Name].Exit.ExitCode == 0) {
+		if !c.Init && !c.Ephemeral && !(r[c.Name].Exit != nil && r[c.Name].RunningID == "" && c.policy(m.plan.Policy) == OnFailure && r[c.Name].Exit.ExitCode == 0) {
 			return true
 		}
 	}

@@ -67,7 +67,7 @@ func (m *Machine) itsTurn(c *Container) bool {
 		return true
 	}
 	i := slices.Index(m.containers, c)
-	return !slices.ContainsFunc(m.containers[i+1:], func(after *Container) bool { return !after.idle() })
+	return !slices.ContainsFunc(m.containers[i+1:], func(after *Container) bool { return !after.idle() && !after.Ephemeral })
 }
 
 func earlier(a, b time.Time) time.Time {

@@ -24,7 +24,7 @@ type Input struct {
 	Mounts    []Mount // of the pod's volumes and files, over the default ones
 	Shm       string  // the pod's /dev/shm
 	Cgroup    string  // path below the cgroup root
-	PIDs      string  // path of the pod's PID namespace, when its containers share one
+	PIDs      string  // path of the PID namespace that the container shares with others; "" for one of its own
 }
 
 // Mount is a bind mount into the container.
@@ -32,6 +32,7 @@ type Mount struct {
 	Source, Target string
 	ReadOnly       bool
 	Recursive      bool // ReadOnly holds for the mounts below, too
+	NoExec         bool
 	Propagation    string
 }
 
@@ -49,7 +50,7 @@ func Make(in Input) (*specs.Spec, error) {
 		Mounts:  mounts(in),
 		Linux: &specs.Linux{
 			CgroupsPath: in.Cgroup,
-			Resources:   resources(in.Container.GetResources(), sec.GetPrivileged()),
+			Resources:   Resources(in.Container.GetResources(), sec.GetPrivileged()),
 			Namespaces:  namespaces(in),
 		},
 	}
@@ -85,7 +86,7 @@ func namespaces(in Input) []specs.LinuxNamespace {
 func process(in Input, args []string) *specs.Process {
 	sec := in.Container.GetSecurity()
 	caps := capabilities(sec)
-	oom := 0 // not the agent's, which the kernel shall spare
+	oom := int(in.Container.GetOomScoreAdj())
 	return &specs.Process{
 		Terminal: in.Container.GetTty(),
 		User: specs.User{
@@ -105,7 +106,8 @@ func process(in Input, args []string) *specs.Process {
 	}
 }
 
-func resources(r *agentv1.Resources, privileged bool) *specs.LinuxResources {
+// Resources are the limits of a container's cgroup.
+func Resources(r *agentv1.Resources, privileged bool) *specs.LinuxResources {
 	out := &specs.LinuxResources{
 		// All processes of a container end when the kernel ends one for lack of memory, as with the kubelet.
 		Unified: map[string]string{"memory.oom.group": "1"},
@@ -174,7 +176,11 @@ func bindOptions(m Mount) []string {
 	case m.ReadOnly:
 		mode = "ro"
 	}
-	return []string{"rbind", propagations[m.Propagation], mode}
+	options := []string{"rbind", propagations[m.Propagation], mode}
+	if m.NoExec {
+		options = append(options, "noexec")
+	}
+	return options
 }
 
 func strongest(have, propagation string) string {

@@ -19,7 +19,6 @@ import (
 type User struct {
 	UID, GID uint32
 	Groups   []uint32
-	Name     string // as the image or the pod names it, for status
 }
 
 // CheckNonRoot tells, in the kubelet's words, why a container that must not run as root would.
@@ -65,9 +64,11 @@ func ResolveUser(pod *agentv1.Pod, c *agentv1.Container, image imagespec.ImageCo
 	if err != nil {
 		return User{}, fmt.Errorf("container user %q: %w", named, err)
 	}
-	u := User{UID: uint32(found.Uid), GID: uint32(found.Gid), Name: named}
-	for _, g := range append(found.Sgids, memberships(rootfs, found.Uid)...) {
-		u.Groups = appendGroup(u.Groups, uint32(g))
+	u := User{UID: uint32(found.Uid), GID: uint32(found.Gid)}
+	if !c.GetSecurity().GetStrictSupplementalGroups() {
+		for _, g := range append(found.Sgids, memberships(rootfs, found.Uid)...) {
+			u.Groups = appendGroup(u.Groups, uint32(g))
+		}
 	}
 	for _, g := range c.GetSecurity().GetSupplementalGroups() {
 		u.Groups = appendGroup(u.Groups, uint32(g))
