@@ -28,8 +28,11 @@ const ConditionNetworkReady = "pacific.internal/NetworkReady"
 // never had to wait does not have it. Written by the ncp controller.
 const ConditionAddressAllocated = "pacific.internal/AddressAllocated"
 
-// Images is the state of a pod's images, by container name (init and ephemeral containers included).
+// Images is the state of a pod's images, by container name (init and ephemeral containers included) and by VolumeImage.
 type Images map[string]Image
+
+// VolumeImage is the name of a volume's image in Images. No container can have it.
+func VolumeImage(volume string) string { return "volume/" + volume }
 
 // Image is the state of the image of one container on the pod's host.
 type Image struct {

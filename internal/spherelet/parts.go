@@ -108,13 +108,19 @@ func (p *parts) shared(ctx context.Context, keep *podworker.Keep, starts *podsta
 		Contents:    &podspec.Collector{Objects: store, Tokens: tokens, Services: p.services(ctx)},
 		References:  store,
 		Tokens:      tokens,
-		Environment: p.options.environment(),
+		Environment: p.environment(),
 		HostCPUs:    func() uint32 { return p.agent.Host().GetCpus() },
 		Allocatable: p.agent.Allocatable,
 		Events:      p.events,
 		Starts:      starts,
 		Keep:        keep,
 	}
+}
+
+func (p *parts) environment() podspec.Environment {
+	env := p.options.environment()
+	env.Memory = func() int64 { return int64(p.agent.Host().GetMemoryBytes()) }
+	return env
 }
 
 // services follows the Services of all namespaces, for the environment of containers.

@@ -52,7 +52,7 @@ func (v *vm) startPod(p *agentv1.Pod) {
 // await watches until the status fits.
 func (v *vm) await(what string, fits func(*agentv1.PodStatus) bool) *agentv1.PodStatus {
 	v.t.Helper()
-	ctx, cancel := context.WithTimeout(v.t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(v.t.Context(), 5*time.Minute)
 	defer cancel()
 	client, err := v.session.RPC(ctx)
 	if err != nil {
@@ -113,7 +113,7 @@ type execResult struct {
 
 func (v *vm) exec(container, stdin string, command ...string) execResult {
 	v.t.Helper()
-	ctx, cancel := context.WithTimeout(v.t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(v.t.Context(), 5*time.Minute)
 	defer cancel()
 	s, err := v.agent.Exec(ctx, &agentv1.ExecRequest{Container: container, Command: command, Stdin: stdin != "", Stdout: true, Stderr: true})
 	if err != nil {
@@ -181,7 +181,7 @@ func (v *vm) awaitLog(container string, attempt uint32, want string) {
 		v.t.Fatal(err)
 	}
 	defer conn.Close()
-	conn.SetReadDeadline(time.Now().Add(20 * time.Second))
+	conn.SetReadDeadline(time.Now().Add(2 * time.Minute))
 	var got string
 	for lines := bufio.NewScanner(conn); got != want && lines.Scan(); {
 		got += v.line(lines.Bytes())

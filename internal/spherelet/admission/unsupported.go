@@ -51,8 +51,10 @@ func unsupportedContainers(list string, containers []v1.Container) []string {
 		if len(c.VolumeDevices) > 0 {
 			add("volumeDevices", "raw block volumes are not supported on this node; use volumeMounts")
 		}
-		if len(c.RestartPolicyRules) > 0 {
-			add("restartPolicyRules", "restart rules are not supported on this node; use restartPolicy")
+		for j, r := range c.RestartPolicyRules {
+			if r.Action != v1.ContainerRestartRuleActionRestart {
+				add(fmt.Sprintf("restartPolicyRules[%d].action", j), fmt.Sprintf("%s is not supported on this node; use %s", r.Action, v1.ContainerRestartRuleActionRestart))
+			}
 		}
 		if s := c.SecurityContext; s != nil {
 			if s.WindowsOptions != nil && s.WindowsOptions.HostProcess != nil && *s.WindowsOptions.HostProcess {
@@ -79,7 +81,7 @@ func unsupportedVolume(v *v1.Volume) string {
 			return fmt.Sprintf("an emptyDir of medium %q is not supported; use \"\" or Memory", s.EmptyDir.Medium)
 		}
 		return ""
-	case s.ConfigMap != nil, s.Secret != nil, s.DownwardAPI != nil:
+	case s.ConfigMap != nil, s.Secret != nil, s.DownwardAPI != nil, s.Image != nil:
 		return ""
 	case s.Projected != nil:
 		for _, p := range s.Projected.Sources {

@@ -26,6 +26,8 @@ type Environment struct {
 	ClusterDomain string
 	// Resolver is the host's own, for pods of dnsPolicy Default and the searches of ClusterFirst.
 	Resolver Resolver
+	// Memory of the node in bytes, to which requests are related when the kernel chooses what to end.
+	Memory func() int64
 	// SeccompProfile reads a profile of type Localhost.
 	SeccompProfile func(path string) ([]byte, error)
 }
@@ -46,7 +48,7 @@ type Input struct {
 	Contents  *Contents
 	Network   podapi.Network
 	Size      sizing.Size
-	Images    map[string]Image // by container name
+	Images    map[string]Image // by the names of podapi.Images
 	Ephemeral *agentv1.Disk
 	Previous  *agentv1.Termination
 	Now       time.Time
@@ -76,7 +78,7 @@ func (e *ContainerError) Unwrap() error { return e.Err }
 // needs neither images nor network, so that the user sees a missing Secret before the machine is up.
 func Problems(pod *v1.Pod, contents *Contents, env Environment) []error {
 	var problems []error
-	if _, err := volumes(pod, contents, env, sizing.Size{}); err != nil {
+	if _, err := volumes(Input{Pod: pod, Contents: contents}, env); err != nil {
 		problems = append(problems, flatten(err)...)
 	}
 	for _, c := range allContainers(pod) {
@@ -101,7 +103,7 @@ func flatten(err error) []error {
 func Build(in Input, env Environment) (*agentv1.Pod, error) {
 	b := builder{in: in, env: env}
 	pod := in.Pod
-	vols, err := volumes(pod, in.Contents, env, in.Size)
+	vols, err := volumes(in, env)
 	if err != nil {
 		return nil, err
 	}
@@ -140,12 +142,23 @@ func Build(in Input, env Environment) (*agentv1.Pod, error) {
 	for i := range pod.Spec.Containers {
 		out.Containers = append(out.Containers, b.orError(&pod.Spec.Containers[i]))
 	}
+	out.EphemeralContainers = b.ephemeral()
 	return out, nil
 }
 
-// Volumes makes the volumes alone, for an update of a running pod.
-func Volumes(pod *v1.Pod, contents *Contents, env Environment, size sizing.Size) ([]*agentv1.Volume, error) {
-	return volumes(pod, contents, env, size)
+// ephemeral makes those of the ephemeral containers whose image is there; the pod does not wait for the others.
+func (b *builder) ephemeral() []*agentv1.Container {
+	var list []*agentv1.Container
+	for i := range b.in.Pod.Spec.EphemeralContainers {
+		e := &b.in.Pod.Spec.EphemeralContainers[i]
+		if b.in.Images[e.Name].Digest == "" {
+			continue
+		}
+		c := b.orError(asContainer(e))
+		c.TargetContainer = e.TargetContainerName
+		list = append(list, c)
+	}
+	return list
 }
 
 // activeDeadline is what is left of it, since the pod's machine may be a later one.

@@ -2,9 +2,11 @@ package podspec
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	v1 "k8s.io/api/core/v1"
+	"k8s.io/kubernetes/pkg/kubelet/qos"
 	"k8s.io/kubernetes/third_party/forked/golang/expansion"
 
 	agentv1 "pacific/api/agent/v1"
@@ -57,12 +59,34 @@ func (b *builder) container(c *v1.Container) (*agentv1.Container, error) {
 		Tty:                              c.TTY,
 		Stdin:                            c.Stdin,
 		StdinOnce:                        c.StdinOnce,
+		RestartOnCpuResize:               restartsOnResize(c, v1.ResourceCPU),
+		RestartOnMemoryResize:            restartsOnResize(c, v1.ResourceMemory),
+		OomScoreAdj:                      b.oomScore(c),
+	}
+	for _, rule := range c.RestartPolicyRules {
+		if e := rule.ExitCodes; e != nil && rule.Action == v1.ContainerRestartRuleActionRestart {
+			out.RestartRules = append(out.RestartRules, &agentv1.RestartRule{NotIn: e.Operator == v1.ContainerRestartRuleOnExitCodesOpNotIn, ExitCodes: e.Values})
+		}
 	}
 	if c.RestartPolicy != nil {
 		policy := restartPolicy(string(*c.RestartPolicy))
 		out.RestartPolicy = &policy
 	}
 	return out, b.actions(c, out)
+}
+
+func restartsOnResize(c *v1.Container, name v1.ResourceName) bool {
+	return slices.ContainsFunc(c.ResizePolicy, func(p v1.ContainerResizePolicy) bool {
+		return p.ResourceName == name && p.RestartPolicy == v1.RestartContainer
+	})
+}
+
+// oomScore is the kubelet's, which users may look at; within the machine it ranks the containers the same way.
+func (b *builder) oomScore(c *v1.Container) int32 {
+	if b.env.Memory == nil || b.env.Memory() <= 0 {
+		return 0
+	}
+	return int32(qos.GetContainerOOMScoreAdjust(b.in.Pod, c, b.env.Memory()))
 }
 
 // actions adds the probes and lifecycle hooks.

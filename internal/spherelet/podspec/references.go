@@ -70,7 +70,16 @@ func allContainers(pod *v1.Pod) []*v1.Container {
 	for i := range pod.Spec.Containers {
 		all = append(all, &pod.Spec.Containers[i])
 	}
+	for i := range pod.Spec.EphemeralContainers {
+		all = append(all, asContainer(&pod.Spec.EphemeralContainers[i]))
+	}
 	return all
+}
+
+// asContainer views an ephemeral container as one of the others; their fields are the same by design of the API.
+func asContainer(e *v1.EphemeralContainer) *v1.Container {
+	c := v1.Container(e.EphemeralContainerCommon)
+	return &c
 }
 
 // sources views every volume made of files as the sources of a projected one, so that the rest knows one form only.

@@ -16,6 +16,7 @@ func (b *builder) security(c *v1.Container) (*agentv1.SecurityContext, error) {
 		out.RunAsUser, out.RunAsGroup = p.RunAsUser, p.RunAsGroup
 		out.RunAsNonRoot = p.RunAsNonRoot != nil && *p.RunAsNonRoot
 		out.SupplementalGroups = append(out.SupplementalGroups, p.SupplementalGroups...)
+		out.StrictSupplementalGroups = p.SupplementalGroupsPolicy != nil && *p.SupplementalGroupsPolicy == v1.SupplementalGroupsPolicyStrict
 		if p.FSGroup != nil {
 			out.SupplementalGroups = append(out.SupplementalGroups, *p.FSGroup)
 		}

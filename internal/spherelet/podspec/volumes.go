@@ -10,7 +10,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	agentv1 "pacific/api/agent/v1"
-	"pacific/internal/spherelet/sizing"
+	podapi "pacific/api/pod"
 )
 
 // missing is the error for a reference that could not be read; nil when it is optional and not there.
@@ -29,11 +29,11 @@ func (c *Contents) missing(ref Reference, optional *bool) error {
 }
 
 // volumes makes all volumes of the pod; the error joins a VolumeError for each that cannot be made.
-func volumes(pod *v1.Pod, contents *Contents, env Environment, size sizing.Size) ([]*agentv1.Volume, error) {
-	b := builder{in: Input{Pod: pod, Contents: contents, Size: size}, env: env}
+func volumes(in Input, env Environment) ([]*agentv1.Volume, error) {
+	b := builder{in: in, env: env}
 	var out []*agentv1.Volume
 	var problems []error
-	for _, v := range pod.Spec.Volumes {
+	for _, v := range in.Pod.Spec.Volumes {
 		volume, err := b.volume(v)
 		if err != nil {
 			problems = append(problems, &VolumeError{v.Name, err})
@@ -51,6 +51,11 @@ func (b *builder) volume(v v1.Volume) (*agentv1.Volume, error) {
 			dir.SizeLimitBytes = e.SizeLimit.Value()
 		}
 		return &agentv1.Volume{Name: v.Name, Source: &agentv1.Volume_EmptyDir_{EmptyDir: dir}}, nil
+	}
+	if v.Image != nil {
+		image := b.in.Images[podapi.VolumeImage(v.Name)]
+		disk := &agentv1.Disk{Lun: image.LUN, Filesystem: image.Filesystem, ReadOnly: true}
+		return &agentv1.Volume{Name: v.Name, Source: &agentv1.Volume_Image{Image: disk}}, nil
 	}
 	if sources(v) == nil && v.Projected == nil {
 		return nil, errors.New("volumes of this kind are not supported on this node")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -52,6 +53,11 @@ func (w *Worker) do(ctx context.Context, a Action) {
 		return
 	case HandOver:
 		done.Err = w.handOver(ctx)
+	case Update:
+		done.Err = w.update(ctx)
+	case Resize:
+		done.Err = w.decideResize()
+		change = func() bool { w.state.Pod.Resize = w.wantsResize(); return true }
 	case Stop:
 		done.Err = w.stop(ctx, a.Grace)
 	case KeepLogs:
@@ -65,7 +71,7 @@ func (w *Worker) do(ctx context.Context, a Action) {
 			return
 		}
 	}
-	if done.Err != nil && ctx.Err() == nil && a.Kind != Resolve { // its problems are told as events
+	if done.Err != nil && ctx.Err() == nil && a.Kind != Resolve && !errors.Is(done.Err, errDeferred) { // those are told as events
 		klog.ErrorS(done.Err, "Action failed; it will be tried again", "pod", w.name(), "action", a.Kind)
 	}
 	w.post(Event{Done: &done}, change)
@@ -75,7 +81,6 @@ func (w *Worker) admit() (rejected bool) {
 	w.mu.Lock()
 	pod, known := w.pod, w.kept.HandedOver || w.machine != nil
 	w.mu.Unlock()
-	w.warnEphemeral(pod)
 	r := w.manager.admit(pod, known)
 	if r == nil {
 		return false
@@ -89,15 +94,10 @@ func (w *Worker) admit() (rejected bool) {
 	return true
 }
 
-// warnEphemeral says aloud what is not done: the agent takes a pod's containers once.
-func (w *Worker) warnEphemeral(pod *v1.Pod) {
-	for _, c := range pod.Spec.EphemeralContainers {
-		w.node.Events.Eventf(pod, v1.EventTypeWarning, "NotSupported",
-			"ephemeral container %s: ephemeral containers are not supported on this node; use kubectl exec, or kubectl debug --copy-to", c.Name)
-	}
-}
+// problemRetry is the time after which what a container lacks is looked for again, where no watch tells of it.
+const problemRetry = 20 * time.Second
 
-// resolve reads what the pod is configured with, and brings a running pod up to date.
+// resolve reads what the pod is configured with. What a volume lacks holds the pod; what a container lacks holds that one.
 func (w *Worker) resolve(ctx context.Context) error {
 	w.mu.Lock()
 	pod := w.pod
@@ -112,23 +112,34 @@ func (w *Worker) resolve(ctx context.Context) error {
 		problems = podspec.Problems(pod, contents, w.node.Environment)
 	}
 	w.complain(pod, problems)
-	if len(problems) > 0 {
-		return errors.Join(problems...)
+	if err := holdsPod(problems); err != nil {
+		return err
 	}
 	w.mu.Lock()
 	w.contents = contents
-	w.scheduleRenewal(contents.RenewAt)
+	w.scheduleRenewal(contents.RenewAt, len(problems) > 0)
 	w.mu.Unlock()
 	w.node.Starts.Reached(w.uid, podstarts.Configured, time.Now())
-	return w.updateVolumes(ctx)
+	return nil
+}
+
+// holdsPod joins the problems that are not of single containers.
+func holdsPod(problems []error) error {
+	return errors.Join(slices.DeleteFunc(slices.Clone(problems), func(err error) bool {
+		var c *podspec.ContainerError
+		return errors.As(err, &c)
+	})...)
 }
 
 // scheduleRenewal is called with the lock held.
-func (w *Worker) scheduleRenewal(at time.Time) {
+func (w *Worker) scheduleRenewal(at time.Time, problems bool) {
 	if w.renew != nil {
 		w.renew.Stop()
 	}
-	if !at.IsZero() {
+	switch {
+	case problems:
+		w.renew = time.AfterFunc(problemRetry, w.ContentsChanged)
+	case !at.IsZero():
 		// Not at once again after a renewal that failed and left the old token in use.
 		w.renew = time.AfterFunc(max(time.Until(at), time.Minute), w.ContentsChanged)
 	}

@@ -1,12 +1,11 @@
 package podworker
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"time"
@@ -14,9 +13,9 @@ import (
 	"github.com/google/renameio/v2"
 	"google.golang.org/grpc/codes"
 	grpcstatus "google.golang.org/grpc/status"
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 	v1 "k8s.io/api/core/v1"
+	"k8s.io/utils/ptr"
 
 	agentv1 "pacific/api/agent/v1"
 	"pacific/internal/channel"
@@ -108,6 +107,7 @@ func (w *Worker) takeStatus(s *agentv1.PodStatus) {
 			w.node.Starts.Reached(w.uid, podstarts.ContainerStarted, now)
 		}
 	}
+	w.noteResized()
 	w.recordEvents(s)
 }
 
@@ -156,7 +156,8 @@ func (w *Worker) handOver(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	if _, err := link.Agent.Start(ctx, &agentv1.StartRequest{Pod: pod}); err != nil {
+	t := told{}
+	if _, err := link.Agent.Start(ctx, &agentv1.StartRequest{Pod: t.start(pod, deadline(in.Pod))}); err != nil {
 		err = fmt.Errorf("hand the pod over to the agent: %w", err)
 		if c := grpcstatus.Code(err); c == codes.InvalidArgument || c == codes.ResourceExhausted { // it will fail again
 			w.node.Events.Event(in.Pod, v1.EventTypeWarning, "FailedCreatePodSandBox", err.Error())
@@ -165,9 +166,52 @@ func (w *Worker) handOver(ctx context.Context) error {
 	}
 	w.node.Starts.Reached(w.uid, podstarts.HandedOver, time.Now())
 	w.mu.Lock()
-	w.volumes = digest(pod.Volumes)
+	w.told = t
 	w.mu.Unlock()
-	return w.updateVolumes(ctx)
+	return w.tell(ctx, link, pod, deadline(in.Pod))
+}
+
+// update brings a running pod up to date.
+func (w *Worker) update(ctx context.Context) error {
+	w.mu.Lock()
+	link := w.link
+	in, err := w.input()
+	w.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	if link == nil {
+		return errors.New("the agent is not connected")
+	}
+	pod, err := podspec.Build(in, w.node.Environment)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	return w.tell(ctx, link, pod, deadline(in.Pod))
+}
+
+func deadline(pod *v1.Pod) int64 { return ptr.Deref(pod.Spec.ActiveDeadlineSeconds, 0) }
+
+// tell gives the agent what of the pod it does not have yet.
+func (w *Worker) tell(ctx context.Context, link *agentlink.Link, pod *agentv1.Pod, deadline int64) error {
+	w.mu.Lock()
+	t := w.told
+	w.mu.Unlock()
+	next := maps.Clone(t)
+	if next == nil {
+		next = told{}
+	}
+	for _, request := range next.updates(pod, deadline) {
+		if _, err := link.Agent.Update(ctx, request); err != nil {
+			return fmt.Errorf("update the pod in its machine: %w", err)
+		}
+	}
+	w.mu.Lock()
+	w.told = next
+	w.mu.Unlock()
+	return nil
 }
 
 // input is called with the lock held.
@@ -181,7 +225,7 @@ func (w *Worker) input() (podspec.Input, error) {
 		return podspec.Input{}, err
 	}
 	return podspec.Input{
-		Pod: w.pod, Contents: w.contents, Network: *network, Size: sizing.Of(w.pod, w.node.HostCPUs()),
+		Pod: w.allocatedPod(), Contents: w.contents, Network: *network, Size: sizing.Of(w.allocatedPod(), w.node.HostCPUs()),
 		Images: w.images, Ephemeral: disk, Previous: w.previous(), Now: time.Now(),
 	}, nil
 }
@@ -200,49 +244,6 @@ func (w *Worker) termination() *agentv1.Termination {
 	return &agentv1.Termination{ExitCode: 137, Signal: 9, Reason: e.Reason, Message: e.Message, FinishedAt: timestamppb.New(e.At)}
 }
 
-// updateVolumes brings the files of a running pod up to date.
-func (w *Worker) updateVolumes(ctx context.Context) error {
-	w.mu.Lock()
-	link, contents, have := w.link, w.contents, w.volumes
-	running := w.agent.GetStarted() && !w.agent.GetFinished() || have != nil
-	pod := w.pod
-	w.mu.Unlock()
-	if !running || link == nil || contents == nil {
-		return nil
-	}
-	volumes, err := podspec.Volumes(pod, contents, w.node.Environment, sizing.Of(pod, w.node.HostCPUs()))
-	if err != nil {
-		return err
-	}
-	want := digest(volumes)
-	if bytes.Equal(want, have) {
-		return nil
-	}
-	var files []*agentv1.Volume
-	for _, v := range volumes {
-		if v.GetFiles() != nil {
-			files = append(files, v)
-		}
-	}
-	if _, err := link.Agent.Update(ctx, &agentv1.UpdateRequest{Volumes: files}); err != nil {
-		return fmt.Errorf("update the pod's volumes: %w", err)
-	}
-	w.mu.Lock()
-	w.volumes = want
-	w.mu.Unlock()
-	return nil
-}
-
-func digest(volumes []*agentv1.Volume) []byte {
-	h := sha256.New()
-	for _, v := range volumes {
-		data, _ := proto.MarshalOptions{Deterministic: true}.Marshal(v)
-		fmt.Fprintf(h, "%d ", len(data))
-		h.Write(data)
-	}
-	return h.Sum(nil)
-}
-
 // keepLogs copies the logs of all containers, of their last and the instance before, out of the machine.
 func (w *Worker) keepLogs(ctx context.Context) error {
 	w.mu.Lock()
@@ -253,7 +254,7 @@ func (w *Worker) keepLogs(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
-	for _, list := range [][]*agentv1.ContainerStatus{agent.GetInitContainers(), agent.GetContainers()} {
+	for _, list := range [][]*agentv1.ContainerStatus{agent.GetInitContainers(), agent.GetContainers(), agent.GetEphemeralContainers()} {
 		for _, c := range list {
 			for _, attempt := range attempts(c) {
 				if err := w.keepLog(ctx, link, c.Name, attempt); err != nil {

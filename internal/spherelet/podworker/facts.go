@@ -1,8 +1,12 @@
 package podworker
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,6 +25,8 @@ func podFacts(pod *v1.Pod) PodFacts {
 		Deleting:     pod.DeletionTimestamp != nil,
 		Terminal:     pod.Status.Phase == v1.PodSucceeded || pod.Status.Phase == v1.PodFailed,
 		Images:       imagesState(pod),
+		Digests:      digests(pod),
+		Revision:     revision(pod),
 		Network:      networkReady(pod),
 		Never:        pod.Spec.RestartPolicy == v1.RestartPolicyNever,
 		StopGrace:    ptr.Deref(pod.Spec.TerminationGracePeriodSeconds, defaultGrace),
@@ -44,21 +50,66 @@ func Images(pod *v1.Pod) podapi.Images {
 	return images
 }
 
+// imagesState is that of the images without which the pod cannot start. Ephemeral containers wait for theirs alone.
 func imagesState(pod *v1.Pod) ImagesState {
 	images := Images(pod)
-	state := ImagesReady
+	var names []string
 	for _, list := range [][]v1.Container{pod.Spec.InitContainers, pod.Spec.Containers} {
 		for _, c := range list {
-			switch image := images[c.Name]; {
-			case image.Ready():
-			case image.Reason != "":
-				return ImagesFailed
-			default:
-				state = ImagesPending
-			}
+			names = append(names, c.Name)
+		}
+	}
+	for _, v := range pod.Spec.Volumes {
+		if v.Image != nil {
+			names = append(names, podapi.VolumeImage(v.Name))
+		}
+	}
+	state := ImagesReady
+	for _, name := range names {
+		switch image := images[name]; {
+		case image.Ready():
+		case image.Reason != "":
+			return ImagesFailed
+		default:
+			state = ImagesPending
 		}
 	}
 	return state
+}
+
+// digests of the images that are there, as a text that changes when they do.
+func digests(pod *v1.Pod) string {
+	var text strings.Builder
+	images := Images(pod)
+	for _, name := range slices.Sorted(maps.Keys(images)) {
+		if images[name].Ready() {
+			fmt.Fprintf(&text, "%s=%s ", name, images[name].Digest)
+		}
+	}
+	return text.String()
+}
+
+// revision is a digest of the pod's spec, and of its labels and annotations if its configuration has any of them in it.
+func revision(pod *v1.Pod) string {
+	h := sha256.New()
+	spec, _ := pod.Spec.Marshal()
+	h.Write(spec)
+	if usesMetadata(pod) {
+		for _, of := range []map[string]string{pod.Labels, pod.Annotations} {
+			for _, key := range slices.Sorted(maps.Keys(of)) {
+				if !own(key) {
+					fmt.Fprintf(h, "%q=%q ", key, of[key])
+				}
+			}
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// own annotations change while a pod starts, and nobody projects them.
+func own(annotation string) bool {
+	return annotation == podapi.AnnotationImages || annotation == podapi.AnnotationImageReferences ||
+		annotation == podapi.AnnotationNetwork || annotation == podapi.AnnotationVMUUID
 }
 
 // Network reads the ncp controller's annotation; nil if there is none.
@@ -120,35 +171,37 @@ func machineFacts(m *hostv1.VirtualMachine) MachineFacts {
 	return f
 }
 
-// metadataMatters tells whether a change of the pod's labels or annotations changes files in it.
-func metadataMatters(before, after *v1.Pod) bool {
-	if maps.Equal(before.Labels, after.Labels) && maps.Equal(before.Annotations, after.Annotations) {
-		return false
-	}
-	for _, v := range after.Spec.Volumes {
-		if v.DownwardAPI != nil {
+// usesMetadata tells whether labels or annotations of the pod are in its files or variables.
+func usesMetadata(pod *v1.Pod) bool {
+	for _, v := range pod.Spec.Volumes {
+		if v.DownwardAPI != nil && projectsMetadata(v.DownwardAPI.Items) {
 			return true
 		}
 		if v.Projected == nil {
 			continue
 		}
 		for _, s := range v.Projected.Sources {
-			if s.DownwardAPI != nil && usesMetadata(s.DownwardAPI.Items) {
+			if s.DownwardAPI != nil && projectsMetadata(s.DownwardAPI.Items) {
 				return true
+			}
+		}
+	}
+	for _, list := range [][]v1.Container{pod.Spec.InitContainers, pod.Spec.Containers} {
+		for _, c := range list {
+			for _, e := range c.Env {
+				if e.ValueFrom != nil && isMetadata(e.ValueFrom.FieldRef) {
+					return true
+				}
 			}
 		}
 	}
 	return false
 }
 
-func usesMetadata(items []v1.DownwardAPIVolumeFile) bool {
-	for _, i := range items {
-		if i.FieldRef == nil {
-			continue
-		}
-		if f := i.FieldRef.FieldPath; strings.HasPrefix(f, "metadata.labels") || strings.HasPrefix(f, "metadata.annotations") {
-			return true
-		}
-	}
-	return false
+func projectsMetadata(items []v1.DownwardAPIVolumeFile) bool {
+	return slices.ContainsFunc(items, func(i v1.DownwardAPIVolumeFile) bool { return isMetadata(i.FieldRef) })
+}
+
+func isMetadata(ref *v1.ObjectFieldSelector) bool {
+	return ref != nil && (strings.HasPrefix(ref.FieldPath, "metadata.labels") || strings.HasPrefix(ref.FieldPath, "metadata.annotations"))
 }

@@ -34,6 +34,8 @@ type Kept struct {
 	FinalKept bool    `json:"finalKept,omitempty"`
 	// Exit is how the machine ended, where that is the outcome.
 	Exit *Exit `json:"exit,omitempty"`
+	// Allocated are the resources of the containers that were decided on, written BEFORE the agent is told.
+	Allocated Resources `json:"allocated,omitempty"`
 	// Events of the agent up to this time have been recorded.
 	EventsUntil time.Time `json:"eventsUntil,omitzero"`
 }

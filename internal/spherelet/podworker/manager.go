@@ -161,6 +161,9 @@ func (w *Worker) recover(pod *v1.Pod, kept *Kept, machine *hostv1.VirtualMachine
 	if kept != nil {
 		w.kept = *kept
 	}
+	if w.kept.Allocated == nil {
+		w.kept.Allocated = resourcesOf(pod)
+	}
 	w.state.HandedOver = w.kept.HandedOver
 	w.state.Outcome = w.kept.Outcome
 	w.state.LogsKept, w.state.FinalKept = w.kept.LogsKept, w.kept.FinalKept

@@ -145,6 +145,9 @@ func (p *planner) run() {
 	if !p.Resolved {
 		p.want(Action{Kind: Resolve})
 	}
+	if p.Pod.Resize {
+		p.want(Action{Kind: Resize})
+	}
 	switch {
 	case !p.Machine.Known:
 	case p.HoldForImages && !p.HandedOver:
@@ -211,7 +214,17 @@ func (p *planner) useAgent() {
 		p.finish()
 	case !p.Agent.Started:
 		if p.Attached && p.Resolved && p.Pod.Network {
-			p.want(Action{Kind: HandOver})
+			p.give(HandOver)
 		}
+	case p.Attached && p.Resolved && p.given != p.version:
+		p.give(Update)
+	}
+}
+
+// give tells the agent what is known now.
+func (p *planner) give(kind Kind) {
+	if !p.pending[HandOver] && !p.pending[Update] {
+		p.giving = p.version
+		p.want(Action{Kind: kind})
 	}
 }

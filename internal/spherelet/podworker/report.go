@@ -47,6 +47,9 @@ func (w *Worker) statusInput() status.Input {
 		HostIPs:      w.node.Environment.HostIPs,
 		ConfigErrors: w.problems,
 		Ended:        s.Pod.Deleting && s.Machine.Known && !s.Machine.Exists || s.Outcome != NoOutcome && !w.running(),
+		Allocated:    w.kept.Allocated,
+		Resize:       w.resize.condition(w.pod),
+		Generation:   w.observed(),
 		Now:          time.Now(),
 	}
 	if s.HandedOver && (w.died || s.Outcome == MachineDied) {
@@ -59,6 +62,8 @@ func (w *Worker) statusInput() status.Input {
 	case s.Outcome == MachineDied:
 		e := w.exit()
 		in.Failure = &status.Failure{Reason: e.Reason, Message: "The pod's virtual machine ended: " + e.Message}
+	case s.Outcome == Completed && w.agent.GetEvicted() != "":
+		in.Failure = &status.Failure{Reason: status.ReasonEvicted, Message: w.agent.GetEvicted()}
 	case s.Outcome == DeadlineExceeded && in.Ended, s.Outcome == Completed && deadlineHit(w.agent):
 		in.Failure = &status.Failure{Reason: reasonDeadline, Message: "Pod was active on the node longer than the specified deadline"}
 	}
@@ -141,6 +146,11 @@ func (w *Worker) containerOf(pod *v1.Pod, container string) runtime.Object {
 	for _, c := range pod.Spec.Containers {
 		if c.Name == container {
 			field = fmt.Sprintf("spec.containers{%s}", container)
+		}
+	}
+	for _, c := range pod.Spec.EphemeralContainers {
+		if c.Name == container {
+			field = fmt.Sprintf("spec.ephemeralContainers{%s}", container)
 		}
 	}
 	return &v1.ObjectReference{APIVersion: "v1", Kind: "Pod", Namespace: pod.Namespace, Name: pod.Name, UID: pod.UID,

@@ -39,6 +39,11 @@ type State struct {
 
 	pending map[Kind]bool
 	retries map[Kind]retry
+
+	// version counts the changes of what the pod is made of; given is that which the agent has, giving that which is on
+	// its way to it.
+	version, given, giving int
+	attachAgain            bool // there are other images since the Attach that is under way began
 }
 
 // PodFacts are taken from the Pod object.
@@ -48,8 +53,11 @@ type PodFacts struct {
 	GraceSeconds int64
 	Terminal     bool // its phase was Succeeded or Failed when this spherelet first saw it
 	Images       ImagesState
-	Network      bool // the port is programmed
-	Never        bool // restartPolicy
+	Digests      string // of the images that are there
+	Revision     string // of what the pod is configured by: its spec, and of its metadata what it uses
+	Resize       bool   // its resources are not those that were decided on
+	Network      bool   // the port is programmed
+	Never        bool   // restartPolicy
 	Deadline     time.Time
 	StopGrace    int64 // the pod's own grace period, for an end that nobody asked for
 }
@@ -116,7 +124,7 @@ const (
 
 // New is the state of a pod of which nothing is known yet.
 func New() *State {
-	return &State{StopSent: -1, pending: map[Kind]bool{}, retries: map[Kind]retry{}}
+	return &State{StopSent: -1, version: 1, pending: map[Kind]bool{}, retries: map[Kind]retry{}}
 }
 
 // String is one line of what is true, for tests and logs.

@@ -35,6 +35,8 @@ const (
 	Attach         Kind = "attach"          // images' disks
 	Connect        Kind = "connect"         // to the agent, and watch it
 	HandOver       Kind = "hand-over"       // give the pod to the agent
+	Update         Kind = "update"          // give it what has changed since
+	Resize         Kind = "resize"          // decide on new resources of the containers
 
 	Stop      Kind = "stop"       // ask the agent to end the pod
 	KeepLogs  Kind = "keep-logs"  // copy the logs out of the machine
@@ -117,16 +119,32 @@ func (s *State) apply(e Event, now time.Time) {
 		s.HandedOver = s.HandedOver || s.Agent.Started
 	case e.AgentLost:
 		s.Agent.Connected = false
+		s.version++     // an update may not have arrived
 		s.StopSent = -1 // it may not have arrived
 	case e.ContentsChanged:
-		s.Resolved, s.Outdated = false, s.pending[Resolve]
-		delete(s.retries, Resolve)
+		s.contentsChanged()
 	case e.Done != nil:
 		s.applyDone(*e.Done, now)
 	}
 }
 
+// contentsChanged: what the pod is configured with has to be read again, and the agent told.
+func (s *State) contentsChanged() {
+	s.version++
+	s.Resolved, s.Outdated = false, s.pending[Resolve]
+	delete(s.retries, Resolve)
+}
+
 func (s *State) applyPod(p PodFacts, now time.Time) {
+	if s.Pod.Revision != "" && s.Pod.Revision != p.Revision && !p.Gone {
+		s.contentsChanged()
+	}
+	if s.Pod.Digests != p.Digests {
+		s.Attached, s.attachAgain = false, s.pending[Attach]
+	}
+	if s.Pod.Resize != p.Resize {
+		delete(s.retries, Resize)
+	}
 	if s.Pod.Images != p.Images || s.Pod.Network != p.Network {
 		delete(s.retries, Attach)
 		delete(s.retries, CreateMachine)
@@ -154,6 +172,7 @@ func (s *State) applyMachine(m MachineFacts) {
 		// What was known of the agent was of an earlier boot. Whether all had ended stays true.
 		s.Agent = AgentFacts{Finished: s.Agent.Finished}
 		s.StopSent = -1
+		s.given = 0
 	}
 	if !m.Exists {
 		s.Attached = false
@@ -180,6 +199,8 @@ func (s *State) applyDone(d Done, now time.Time) {
 			s.StopSent = -1
 		case Resolve:
 			s.Outdated = false
+		case Attach:
+			s.attachAgain = false
 		}
 		return
 	}
@@ -199,12 +220,18 @@ func (s *State) applyDone(d Done, now time.Time) {
 	case DestroyMachine:
 		s.applyMachine(MachineFacts{Known: true})
 	case Attach:
-		s.Attached = true
+		s.Attached, s.attachAgain = !s.attachAgain, false
+		s.version++
 	case Connect:
 		s.Agent.Connected = true
 	case HandOver:
 		s.HandedOver = true
 		s.Agent.Started = true
+		s.given = s.giving
+	case Update:
+		s.given = s.giving
+	case Resize:
+		s.version++
 	case KeepLogs:
 		s.LogsKept = true
 	case KeepFinal:

@@ -43,7 +43,8 @@ type Worker struct {
 	complained string            // the problems that events were recorded for
 	complainAt time.Time
 	images     map[string]podspec.Image
-	volumes    []byte // digest of the volumes that the agent has
+	told       told
+	resize     resize
 	rejection  *admission.Rejection
 	foreign    bool // the pod had ended before this spherelet knew it, and nothing is kept of it
 	renew      *time.Timer
@@ -149,13 +150,14 @@ func (w *Worker) SetPod(pod *v1.Pod) {
 			return false
 		}
 		w.adopt(pod)
+		facts.Resize = w.wantsResize()
 		return true
 	})
 }
 
 func (w *Worker) adopt(pod *v1.Pod) {
-	if w.pod != nil && metadataMatters(w.pod, pod) {
-		w.ContentsChanged()
+	if w.pod != nil && len(w.pod.Spec.EphemeralContainers) != len(pod.Spec.EphemeralContainers) {
+		w.node.References.Register(pod) // they may name others
 	}
 	w.pod = pod
 	if networkReady(pod) {

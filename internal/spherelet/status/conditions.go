@@ -19,13 +19,30 @@ func setConditions(s *v1.PodStatus, in Input) {
 		ready(pod, s, containersReady),
 		containersReady,
 	} {
-		set(s, c, in)
+		setCondition(s, c, in)
+	}
+	optional(s, v1.PodResizePending, in.Resize, in)
+	optional(s, v1.PodResizeInProgress, Resizing(pod, in.Allocated, in.Agent), in)
+	if in.Agent.GetEvicted() != "" {
+		c := condition(v1.DisruptionTarget, true, v1.PodReasonTerminationByKubelet, in.Agent.GetEvicted())
+		setCondition(s, c, in)
 	}
 }
 
-// set keeps the time of the last transition while the status stays.
-func set(s *v1.PodStatus, c v1.PodCondition, in Input) {
-	c.ObservedGeneration = in.Pod.Generation
+// optional sets a condition that is there only while it is true.
+func optional(s *v1.PodStatus, t v1.PodConditionType, c *v1.PodCondition, in Input) {
+	if c == nil || terminal(s.Phase) {
+		s.Conditions = slices.DeleteFunc(s.Conditions, func(have v1.PodCondition) bool { return have.Type == t })
+		return
+	}
+	setCondition(s, *c, in)
+}
+
+// setCondition keeps the time of the last transition while the status stays.
+func setCondition(s *v1.PodStatus, c v1.PodCondition, in Input) {
+	if c.ObservedGeneration == 0 {
+		c.ObservedGeneration = s.ObservedGeneration
+	}
 	c.LastTransitionTime = metav1.NewTime(in.Now)
 	i := slices.IndexFunc(s.Conditions, func(have v1.PodCondition) bool { return have.Type == c.Type })
 	if i < 0 {

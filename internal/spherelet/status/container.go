@@ -78,7 +78,11 @@ func container(in Input, c *v1.Container, agent *agentv1.ContainerStatus, old *v
 	if in.Dead != nil {
 		die(&out, in)
 	}
-	out.VolumeMounts = mountStatuses(c)
+	out.VolumeMounts = mountStatuses(in, c)
+	if allocated, ok := in.Allocated[c.Name]; ok {
+		out.AllocatedResources = allocated.Requests.DeepCopy()
+		out.Resources = actual(allocated, agent.GetResources())
+	}
 	return out
 }
 
@@ -96,6 +100,9 @@ func fromAgent(out *v1.ContainerStatus, a *agentv1.ContainerStatus) {
 		out.State.Running = &v1.ContainerStateRunning{StartedAt: at(s.Running.StartedAt)}
 	case *agentv1.State_Terminated:
 		out.State.Terminated = terminated(s.Terminated)
+	}
+	if u := a.User; u != nil {
+		out.User = &v1.ContainerUser{Linux: &v1.LinuxContainerUser{UID: u.Uid, GID: u.Gid, SupplementalGroups: u.Groups}}
 	}
 	if a.LastTermination != nil {
 		out.LastTerminationState.Terminated = terminated(a.LastTermination)
@@ -171,12 +178,19 @@ func end(s *v1.ContainerStatus, in Input) {
 	s.Ready = false
 }
 
-func mountStatuses(c *v1.Container) []v1.VolumeMountStatus {
+func mountStatuses(in Input, c *v1.Container) []v1.VolumeMountStatus {
 	var out []v1.VolumeMountStatus
 	for _, m := range c.VolumeMounts {
 		status := v1.VolumeMountStatus{Name: m.Name, MountPath: m.MountPath, ReadOnly: m.ReadOnly}
 		if m.ReadOnly {
-			status.RecursiveReadOnly = ptr.To(ptr.Deref(m.RecursiveReadOnly, v1.RecursiveReadOnlyDisabled))
+			mode := v1.RecursiveReadOnlyDisabled
+			if ptr.Deref(m.RecursiveReadOnly, mode) != mode {
+				mode = v1.RecursiveReadOnlyEnabled // if possible, and it is
+			}
+			status.RecursiveReadOnly = &mode
+		}
+		if image := in.Images[podapi.VolumeImage(m.Name)]; image.Ready() {
+			status.VolumeStatus = &v1.VolumeStatus{Image: &v1.ImageVolumeStatus{ImageRef: imageID(image.Reference, image)}}
 		}
 		out = append(out, status)
 	}

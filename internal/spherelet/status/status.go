@@ -31,10 +31,19 @@ type Input struct {
 	BackOff string
 	// Failure makes the pod Failed with this reason and message.
 	Failure *Failure
+	// Allocated are the resources of the containers that were decided on, by name.
+	Allocated map[string]v1.ResourceRequirements
+	// Resize is the condition PodResizePending, nil when there is nothing to wait for.
+	Resize *v1.PodCondition
+	// Generation of the pod that has been acted upon.
+	Generation int64
 	// Ended: nothing runs and nothing will be started. The phase becomes terminal.
 	Ended bool
 	Now   time.Time
 }
+
+// ReasonEvicted is the kubelet's reason for a pod that was ended for what it uses.
+const ReasonEvicted = "Evicted"
 
 // Failure is why a pod as a whole has failed.
 type Failure struct{ Reason, Message string }
@@ -52,8 +61,9 @@ func Rejected(pod *v1.Pod, failure Failure, now time.Time) v1.PodStatus {
 func Of(in Input) v1.PodStatus {
 	pod := in.Pod
 	out := *pod.Status.DeepCopy()
-	out.ObservedGeneration = pod.Generation
+	out.ObservedGeneration = in.Generation
 	setStartTime(&out, in.Now)
+	out.EphemeralContainerStatuses = containers(in, ephemeral(pod), in.Agent.GetEphemeralContainers(), pod.Status.EphemeralContainerStatuses)
 	out.InitContainerStatuses = containers(in, pod.Spec.InitContainers, in.Agent.GetInitContainers(), pod.Status.InitContainerStatuses)
 	out.ContainerStatuses = containers(in, pod.Spec.Containers, in.Agent.GetContainers(), pod.Status.ContainerStatuses)
 	setAddresses(&out, in)
@@ -65,6 +75,14 @@ func Of(in Input) v1.PodStatus {
 	}
 	setConditions(&out, in)
 	return out
+}
+
+func ephemeral(pod *v1.Pod) []v1.Container {
+	var list []v1.Container
+	for _, e := range pod.Spec.EphemeralContainers {
+		list = append(list, v1.Container(e.EphemeralContainerCommon))
+	}
+	return list
 }
 
 func terminal(p v1.PodPhase) bool { return p == v1.PodSucceeded || p == v1.PodFailed }

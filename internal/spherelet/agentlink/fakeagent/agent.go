@@ -183,8 +183,7 @@ func (a *Agent) Start(_ context.Context, r *agentv1.StartRequest) (*agentv1.Star
 		}
 		a.pod, s.Started = r.Pod, true
 		for _, c := range r.Pod.Containers {
-			started := &agentv1.ContainerStatus{Name: c.Name, ContainerId: "id-" + c.Name, Ready: true, Started: true,
-				State: &agentv1.State{State: &agentv1.State_Running{Running: &agentv1.Running{StartedAt: timestamppb.Now()}}}}
+			started := running(c)
 			if p := r.Pod.Previous; p != nil {
 				started.RestartCount, started.LastTermination = 1, p
 			}
@@ -195,11 +194,34 @@ func (a *Agent) Start(_ context.Context, r *agentv1.StartRequest) (*agentv1.Star
 	return &agentv1.StartResponse{}, nil
 }
 
+// running is the status of a container that has just started, or that waits for its configuration.
+func running(c *agentv1.Container) *agentv1.ContainerStatus {
+	if c.ConfigError != "" {
+		return &agentv1.ContainerStatus{Name: c.Name, State: &agentv1.State{State: &agentv1.State_Waiting{
+			Waiting: &agentv1.Waiting{Reason: "CreateContainerConfigError", Message: c.ConfigError}}}}
+	}
+	return &agentv1.ContainerStatus{Name: c.Name, ContainerId: "id-" + c.Name, Ready: true, Started: true, Resources: c.Resources,
+		State: &agentv1.State{State: &agentv1.State_Running{Running: &agentv1.Running{StartedAt: timestamppb.Now()}}}}
+}
+
 // Update implements agentv1.AgentService.
 func (a *Agent) Update(_ context.Context, r *agentv1.UpdateRequest) (*agentv1.UpdateResponse, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.updates = append(a.updates, r)
+	for _, c := range r.EphemeralContainers {
+		a.status.EphemeralContainers = append(a.status.EphemeralContainers, running(c))
+	}
+	for _, c := range r.Containers {
+		for _, s := range a.status.Containers {
+			if s.Name == c.Name {
+				proto.Reset(s)
+				proto.Merge(s, running(c))
+			}
+		}
+	}
+	a.status.Sequence++
+	a.changed.Broadcast()
 	return &agentv1.UpdateResponse{}, nil
 }
 
