@@ -47,7 +47,7 @@ func TestUpdate(t *testing.T) {
 
 	b = sh("b", loop)
 	b.Security = &agentv1.SecurityContext{RunAsUser: proto(int64(1000)), StrictSupplementalGroups: true, SupplementalGroups: []int64{7}}
-	debug := sh("debug", "echo debugging; cat /proc/1/cmdline | tr '\\0' ' '; "+loop)
+	debug := sh("debug", "echo debugging; cat /proc/1/comm; "+loop)
 	debug.TargetContainer = "a"
 	v.update(&agentv1.UpdateRequest{Containers: []*agentv1.Container{b}, EphemeralContainers: []*agentv1.Container{debug}})
 	s = v.await("both", func(s *agentv1.PodStatus) bool {
@@ -56,7 +56,7 @@ func TestUpdate(t *testing.T) {
 	if u := v.status("b", s).GetUser(); u.GetUid() != 1000 || u.GetGid() != 1001 || len(u.GetGroups()) != 2 {
 		t.Errorf("user of b: %v", u)
 	}
-	v.awaitLog("debug", 0, "stdout:debugging\nstdout:sh -c "+loop+" ")
+	v.awaitLog("debug", 0, "stdout:debugging\nstdout:sh\n")
 
 	t.Run("resize", func(t *testing.T) {
 		resized := protobuf.Clone(a).(*agentv1.Container)

@@ -24,5 +24,7 @@ func (c *Container) SetResources(r *specs.LinuxResources) error {
 	}
 	limits.CpuShares = *r.CPU.Shares
 	limits.CpuWeight = cgroups.ConvertCPUSharesToCgroupV2Value(*r.CPU.Shares)
-	return c.c.Set(config)
+	err := c.c.Set(config)
+	limits.SkipDevices = false // or nothing could be executed in the container any more
+	return err
 }
