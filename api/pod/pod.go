@@ -7,7 +7,10 @@
 //	spherelet          AnnotationVMUUID and the rest of the status
 package pod
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // Annotations of a Native Pod.
 const (
@@ -28,11 +31,18 @@ const ConditionNetworkReady = "pacific.internal/NetworkReady"
 // never had to wait does not have it. Written by the ncp controller.
 const ConditionAddressAllocated = "pacific.internal/AddressAllocated"
 
-// Images is the state of a pod's images, by container name (init and ephemeral containers included) and by VolumeImage.
+// Images is the state of a pod's images, by container name (init and ephemeral containers included), and by VolumeKey for
+// image volumes.
 type Images map[string]Image
 
-// VolumeImage is the name of a volume's image in Images. No container can have it.
-func VolumeImage(volume string) string { return "volume/" + volume }
+// volumePrefix cannot be part of a container's name.
+const volumePrefix = "volume/"
+
+// VolumeKey is the key of Images for the image volume (spec.volumes[].image) with this name.
+func VolumeKey(volume string) string { return volumePrefix + volume }
+
+// IsVolumeKey tells whether a key of Images is that of a volume.
+func IsVolumeKey(key string) bool { return strings.HasPrefix(key, volumePrefix) }
 
 // Image is the state of the image of one container on the pod's host.
 type Image struct {

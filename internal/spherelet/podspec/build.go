@@ -48,7 +48,7 @@ type Input struct {
 	Contents  *Contents
 	Network   podapi.Network
 	Size      sizing.Size
-	Images    map[string]Image // by the names of podapi.Images
+	Images    map[string]Image // by the keys of podapi.Images
 	Ephemeral *agentv1.Disk
 	Previous  *agentv1.Termination
 	Now       time.Time

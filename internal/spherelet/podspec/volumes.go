@@ -53,7 +53,7 @@ func (b *builder) volume(v v1.Volume) (*agentv1.Volume, error) {
 		return &agentv1.Volume{Name: v.Name, Source: &agentv1.Volume_EmptyDir_{EmptyDir: dir}}, nil
 	}
 	if v.Image != nil {
-		image := b.in.Images[podapi.VolumeImage(v.Name)]
+		image := b.in.Images[podapi.VolumeKey(v.Name)]
 		disk := &agentv1.Disk{Lun: image.LUN, Filesystem: image.Filesystem, ReadOnly: true}
 		return &agentv1.Volume{Name: v.Name, Source: &agentv1.Volume_Image{Image: disk}}, nil
 	}

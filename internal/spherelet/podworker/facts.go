@@ -61,7 +61,7 @@ func imagesState(pod *v1.Pod) ImagesState {
 	}
 	for _, v := range pod.Spec.Volumes {
 		if v.Image != nil {
-			names = append(names, podapi.VolumeImage(v.Name))
+			names = append(names, podapi.VolumeKey(v.Name))
 		}
 	}
 	state := ImagesReady

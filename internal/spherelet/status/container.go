@@ -189,7 +189,7 @@ func mountStatuses(in Input, c *v1.Container) []v1.VolumeMountStatus {
 			}
 			status.RecursiveReadOnly = &mode
 		}
-		if image := in.Images[podapi.VolumeImage(m.Name)]; image.Ready() {
+		if image := in.Images[podapi.VolumeKey(m.Name)]; image.Ready() {
 			status.VolumeStatus = &v1.VolumeStatus{Image: &v1.ImageVolumeStatus{ImageRef: imageID(image.Reference, image)}}
 		}
 		out = append(out, status)
