@@ -21,7 +21,7 @@ func recorded(p *corev1.Pod) pod.Images {
 func annotations(images pod.Images) (map[string]string, error) {
 	references := map[string]string{}
 	for name, image := range images {
-		if image.Ready() {
+		if image.Ready() && !pod.IsVolumeKey(name) {
 			references[name] = image.Digest
 		}
 	}

@@ -20,8 +20,8 @@ import (
 	corelisters "k8s.io/client-go/listers/core/v1"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/record"
-	"k8s.io/client-go/util/workqueue"
-	"k8s.io/klog/v2"
+
+	"pacific/internal/supervisor/controllers/reconcile"
 )
 
 // workers decide and write; pulls have goroutines of their own, so a slow registry holds none of them.
@@ -43,26 +43,20 @@ type Controller struct {
 	Config
 	pods   corelisters.PodLister
 	synced cache.InformerSynced
-	queue  workqueue.TypedRateLimitingInterface[podKey]
+	loop   *reconcile.Loop[reconcile.PodKey]
 	pulls  sync.WaitGroup
 	now    func() time.Time
 
 	mu    sync.Mutex
-	known map[podKey]*podState
-}
-
-// podKey names one pod for good: a pod of the same name made later is another.
-type podKey struct {
-	Namespace, Name string
-	UID             types.UID
+	known map[reconcile.PodKey]*podState
 }
 
 // podState is what the controller does for one pod.
 type podState struct {
 	ctx      context.Context
 	cancel   context.CancelCauseFunc
-	attempts map[string]attempt // by container
-	shown    map[string]string  // reason that events told last, by container
+	attempts map[string]attempt // by key of the annotation
+	shown    map[string]string  // reason that events told last, by key
 }
 
 // NewController makes a controller that does nothing before Run.
@@ -71,28 +65,17 @@ func NewController(config Config) *Controller {
 	c := &Controller{
 		Config: config,
 		pods:   pods.Lister(),
-		queue: workqueue.NewTypedRateLimitingQueueWithConfig(
-			workqueue.NewTypedItemExponentialFailureRateLimiter[podKey](50*time.Millisecond, 30*time.Second),
-			workqueue.TypedRateLimitingQueueConfig[podKey]{Name: "image"}),
-		now:   time.Now,
-		known: map[podKey]*podState{},
+		loop:   reconcile.New[reconcile.PodKey]("image"),
+		now:    time.Now,
+		known:  map[reconcile.PodKey]*podState{},
 	}
-	handled, _ := pods.Informer().AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc:    c.enqueue,
-		UpdateFunc: func(_, pod any) { c.enqueue(pod) },
-		DeleteFunc: c.enqueue,
-	})
+	handled, _ := pods.Informer().AddEventHandler(reconcile.OnPods(func(pod *corev1.Pod) {
+		if pod.Spec.NodeName != "" {
+			c.loop.Add(reconcile.KeyOf(pod))
+		}
+	}))
 	c.synced = handled.HasSynced
 	return c
-}
-
-func (c *Controller) enqueue(object any) {
-	if gone, ok := object.(cache.DeletedFinalStateUnknown); ok {
-		object = gone.Obj
-	}
-	if pod, ok := object.(*corev1.Pod); ok && pod.Spec.NodeName != "" {
-		c.queue.Add(podKey{pod.Namespace, pod.Name, pod.UID})
-	}
 }
 
 // Run works until ctx is done, and returns when no pull is under way any more.
@@ -101,36 +84,12 @@ func (c *Controller) Run(ctx context.Context) error {
 	if !cache.WaitForCacheSync(ctx.Done(), c.synced) {
 		return ctx.Err()
 	}
-	var group sync.WaitGroup
-	for range workers {
-		group.Go(func() {
-			for c.next(ctx) {
-			}
-		})
-	}
-	<-ctx.Done()
-	c.queue.ShutDown()
-	group.Wait()
+	err := c.loop.Run(ctx, workers, c.sync)
 	c.pulls.Wait()
-	return ctx.Err()
+	return err
 }
 
-func (c *Controller) next(ctx context.Context) bool {
-	key, quit := c.queue.Get()
-	if quit {
-		return false
-	}
-	defer c.queue.Done(key)
-	if err := c.sync(ctx, key); err != nil {
-		klog.ErrorS(err, "Images of pod", "pod", klog.KRef(key.Namespace, key.Name))
-		c.queue.AddRateLimited(key)
-		return true
-	}
-	c.queue.Forget(key)
-	return true
-}
-
-func (c *Controller) sync(ctx context.Context, key podKey) error {
+func (c *Controller) sync(ctx context.Context, key reconcile.PodKey) error {
 	p, err := c.pods.Pods(key.Namespace).Get(key.Name)
 	if err != nil && !apierrors.IsNotFound(err) {
 		return err
@@ -145,13 +104,13 @@ func (c *Controller) sync(ctx context.Context, key podKey) error {
 		return err
 	}
 	if !d.next.IsZero() {
-		c.queue.AddAfter(key, d.next.Sub(now))
+		c.loop.AddAfter(key, d.next.Sub(now))
 	}
 	return nil
 }
 
 // plan decides, and starts the pulls of the decision.
-func (c *Controller) plan(ctx context.Context, key podKey, p *corev1.Pod, now time.Time) decision {
+func (c *Controller) plan(ctx context.Context, key reconcile.PodKey, p *corev1.Pod, now time.Time) decision {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	state, ok := c.known[key]
@@ -160,14 +119,23 @@ func (c *Controller) plan(ctx context.Context, key podKey, p *corev1.Pod, now ti
 		state.ctx, state.cancel = context.WithCancelCause(ctx)
 		c.known[key] = state
 	}
-	d := decide(now, containersOf(p), recorded(p), state.attempts)
+	d := decide(now, wanted(p), recorded(p), state.attempts)
+	for _, look := range d.check {
+		a := state.attempts[look.key]
+		if a.image != look.image {
+			a = attempt{image: look.image}
+		}
+		a.checkedAt = now
+		state.attempts[look.key] = a
+		c.pulls.Go(func() { c.check(state.ctx, key, p, look) })
+	}
 	for _, start := range d.start {
-		a := state.attempts[start.name]
+		a := state.attempts[start.key]
 		if a.image != start.image {
 			a = attempt{image: start.image}
 		}
 		a.running = true
-		state.attempts[start.name] = a
+		state.attempts[start.key] = a
 		c.pulls.Go(func() { c.pull(state.ctx, key, p, start) })
 	}
 	c.tell(p, state, d.images)
@@ -175,7 +143,7 @@ func (c *Controller) plan(ctx context.Context, key podKey, p *corev1.Pod, now ti
 }
 
 // pull gets one image and keeps what came of it.
-func (c *Controller) pull(ctx context.Context, key podKey, p *corev1.Pod, want container) {
+func (c *Controller) pull(ctx context.Context, key reconcile.PodKey, p *corev1.Pod, want image) {
 	digest, err := c.ensure(ctx, p, want)
 	if ctx.Err() != nil {
 		return // the pod or the controller has ended
@@ -183,22 +151,40 @@ func (c *Controller) pull(ctx context.Context, key podKey, p *corev1.Pod, want c
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	state, ok := c.known[key]
-	if !ok || state.attempts[want.name].image != want.image {
+	if !ok || state.attempts[want.key].image != want.image {
 		return
 	}
-	a := state.attempts[want.name]
+	a := state.attempts[want.key]
 	a.running = false
-	if a.digest = digest; err != nil {
+	if err == nil {
+		a = attempt{image: want.image, digest: digest, checkedAt: c.now()}
+	} else {
 		a.failures++
 		a.failedAt = c.now()
 		a.reason, a.message = reasonOf(err), err.Error()
 	}
-	state.attempts[want.name] = a
-	c.queue.Add(key)
+	state.attempts[want.key] = a
+	c.loop.Add(key)
+}
+
+// check looks whether the host still has an image that the annotation promises. One that was lost is pulled again.
+func (c *Controller) check(ctx context.Context, key reconcile.PodKey, p *corev1.Pod, look image) {
+	lost, err := c.lost(ctx, p, look)
+	if err != nil || !lost {
+		return // a host that does not answer is asked again later
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	state, ok := c.known[key]
+	if !ok || state.attempts[look.key].image != look.image || state.attempts[look.key].running {
+		return
+	}
+	state.attempts[look.key] = attempt{image: look.image, lost: look.digest}
+	c.loop.Add(key)
 }
 
 // forget ends what is done for a pod that needs no images any more.
-func (c *Controller) forget(key podKey) {
+func (c *Controller) forget(key reconcile.PodKey) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if state, ok := c.known[key]; ok {

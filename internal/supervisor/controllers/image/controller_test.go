@@ -36,7 +36,8 @@ import (
 type fakeHost struct {
 	hostv1.UnimplementedImagesServer
 	mu       sync.Mutex
-	images   map[string]string // digest by reference as it was asked for
+	images   map[string]string   // digest by reference as it was asked for
+	keys     map[string][]string // of those who may use it; none for everybody
 	pulls    []*hostv1.PullRequest
 	running  int
 	fail     error
@@ -48,6 +49,9 @@ func (h *fakeHost) Get(_ context.Context, r *hostv1.GetImageRequest) (*hostv1.Im
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if digest, ok := h.images[r.Reference]; ok {
+		if keys := h.keys[r.Reference]; r.VerifyAccess && len(keys) > 0 && !slices.ContainsFunc(r.AccessKeys, func(k string) bool { return slices.Contains(keys, k) }) {
+			return nil, status.Error(codes.PermissionDenied, "pulled with other credentials")
+		}
 		return &hostv1.Image{Digest: digest}, nil
 	}
 	return nil, status.Error(codes.NotFound, "the host does not have the image")
@@ -79,9 +83,13 @@ func (h *fakeHost) Pull(r *hostv1.PullRequest, stream grpc.ServerStreamingServer
 		return fail
 	}
 	digest := "sha256:of-" + r.Reference
-	h.mu.Lock()
-	h.images[r.Reference] = digest
-	h.mu.Unlock()
+	if repository, exact, ok := strings.Cut(r.Reference, "@"); ok {
+		digest = exact
+		h.set(func(h *fakeHost) { h.images[repository] = digest })
+	}
+	h.set(func(h *fakeHost) {
+		h.images[r.Reference], h.keys[r.Reference] = digest, append(h.keys[r.Reference], r.AccessKeys...)
+	})
 	return stream.Send(&hostv1.PullProgress{Stage: "done", Image: &hostv1.Image{Digest: digest, SizeBytes: 42}})
 }
 
@@ -107,7 +115,7 @@ type setup struct {
 }
 
 func newSetup(t *testing.T) *setup {
-	s := &setup{t: t, client: fake.NewClientset(), host: &fakeHost{images: map[string]string{}}, dir: t.TempDir()}
+	s := &setup{t: t, client: fake.NewClientset(), host: &fakeHost{images: map[string]string{}, keys: map[string][]string{}}, dir: t.TempDir()}
 	listener := bufconn.Listen(1 << 20)
 	server := grpc.NewServer()
 	hostv1.RegisterImagesServer(server, s.host)
@@ -208,7 +216,7 @@ func TestPull(t *testing.T) {
 	s.wantEvents(`Normal Pulling Pulling image "app:1"`, `Normal Pulled Successfully pulled image "app:1" in `, "Image size: 42 bytes")
 	s.create("b", "app:1", corev1.PullNever)
 	s.wait("b", ready)
-	s.wantEvents(`Container image "app:1" already present on machine`)
+	s.wantEvents(`Container image "app:1" already present on machine and can be accessed by the pod`)
 	p, _ := s.client.CoreV1().Pods("default").Get(t.Context(), "b", metav1.GetOptions{})
 	if got := p.Annotations[pod.AnnotationImageReferences]; got != `{"main":"sha256:of-app:1"}` {
 		t.Error(got)
@@ -333,35 +341,97 @@ func TestCredentials(t *testing.T) {
 	}
 }
 
+// TestOthersImages: what was pulled with a secret is not for pods without one, and they do not learn that it is there.
+func TestOthersImages(t *testing.T) {
+	registry := newPlainRegistry(t)
+	s := newSetup(t)
+	registry.configure(t, s.dir)
+	registry.password = "right"
+	s.host.password = "right"
+	s.secret("right", registry.host, "anna", "right")
+	s.run()
+	s.create("a", registry.host+"/app:1", corev1.PullIfNotPresent, "right")
+	s.wait("a", ready)
+	s.create("b", registry.host+"/app:1", corev1.PullIfNotPresent, "right")
+	s.wait("b", ready)
+	if len(s.host.pulls) != 1 {
+		t.Errorf("%d pulls", len(s.host.pulls))
+	}
+	s.create("none", registry.host+"/app:1", corev1.PullIfNotPresent)
+	image := s.wait("none", func(i pod.Image) bool { return i.Reason == "ErrImagePull" })
+	if !strings.Contains(image.Message, "401") && !strings.Contains(image.Message, "UNAUTHORIZED") {
+		t.Error(image)
+	}
+	s.create("never", registry.host+"/app:1", corev1.PullNever)
+	s.wait("never", func(i pod.Image) bool { return i.Reason == "ErrImageNeverPull" })
+	s.create("exact", registry.host+"/app@"+registry.digest, corev1.PullAlways)
+	s.wait("exact", func(i pod.Image) bool { return i.Reason == "ErrImagePull" })
+}
+
+// TestLostImage: what the host has lost is pulled again while a pod waits for it, and pods that have run get the same.
+func TestLostImage(t *testing.T) {
+	s := newSetup(t)
+	stop := s.run()
+	s.create("a", "app:1", corev1.PullIfNotPresent)
+	s.wait("a", ready)
+	stop()
+	s.host.set(func(h *fakeHost) { clear(h.images) })
+	s.run()
+	eventually(t, func() bool { s.host.mu.Lock(); defer s.host.mu.Unlock(); return len(s.host.pulls) == 2 },
+		func() string { return fmt.Sprint(s.host.pulls) })
+	s.wait("a", ready)
+}
+
+// plainRegistry has one image, app:1, over HTTP, for anna or for all where it has no password.
+type plainRegistry struct {
+	host, digest, password string
+}
+
+func newPlainRegistry(t *testing.T) *plainRegistry {
+	r := &plainRegistry{digest: "sha256:" + strings.Repeat("a", 64)}
+	server := httptest.NewServer(r)
+	t.Cleanup(server.Close)
+	r.host = strings.TrimPrefix(server.URL, "http://")
+	return r
+}
+
+func (r *plainRegistry) configure(t *testing.T, dir string) {
+	if err := os.MkdirAll(filepath.Join(dir, r.host), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, r.host, "hosts.json"), []byte(`{"plainHTTP":true}`), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (r *plainRegistry) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	if _, password, _ := req.BasicAuth(); password != r.password {
+		w.Header().Set("WWW-Authenticate", "Basic realm=test")
+		w.WriteHeader(http.StatusUnauthorized)
+		return
+	}
+	switch req.URL.Path {
+	case "/v2/":
+	case "/v2/app/manifests/1", "/v2/app/manifests/" + r.digest:
+		w.Header().Set("Docker-Content-Digest", r.digest)
+	default:
+		w.WriteHeader(http.StatusNotFound)
+		fmt.Fprint(w, `{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown"}]}`)
+	}
+}
+
 // TestAlwaysResolves: with the policy Always the registry is asked for the digest, and its words come through.
 func TestAlwaysResolves(t *testing.T) {
-	digest := "sha256:" + strings.Repeat("a", 64)
-	registry := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch r.URL.Path {
-		case "/v2/":
-		case "/v2/app/manifests/1":
-			w.Header().Set("Docker-Content-Digest", digest)
-		default:
-			w.WriteHeader(http.StatusNotFound)
-			fmt.Fprint(w, `{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown"}]}`)
-		}
-	}))
-	defer registry.Close()
-	host := strings.TrimPrefix(registry.URL, "http://")
+	registry := newPlainRegistry(t)
 	s := newSetup(t)
-	if err := os.MkdirAll(filepath.Join(s.dir, host), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(s.dir, host, "hosts.json"), []byte(`{"plainHTTP":true}`), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	registry.configure(t, s.dir)
 	s.run()
-	s.create("a", host+"/app:1", corev1.PullAlways)
+	s.create("a", registry.host+"/app:1", corev1.PullAlways)
 	s.wait("a", ready)
-	if got := s.host.pulls[0].Digest; got != digest {
+	if got := s.host.pulls[0].Digest; got != registry.digest {
 		t.Error(got)
 	}
-	s.create("b", host+"/app:2", corev1.PullAlways)
+	s.create("b", registry.host+"/app:2", corev1.PullAlways)
 	image := s.wait("b", func(i pod.Image) bool { return i.Reason == "ErrImagePull" })
 	if !strings.Contains(image.Message, "MANIFEST_UNKNOWN: manifest unknown") {
 		t.Error(image)

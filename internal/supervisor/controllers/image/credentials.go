@@ -15,9 +15,25 @@ import (
 	hostv1 "pacific/api/host/v1"
 )
 
-// credentials are those of the pod's pull secrets that are for the image's registry, the best first, as the kubelet
-// finds them; one empty entry if there are none. Secrets are read when they are needed and not kept.
-func (c *Controller) credentials(ctx context.Context, p *corev1.Pod, image string) ([]*hostv1.RegistryCredentials, error) {
+// login is one way to be let in by a registry.
+type login struct {
+	credentials *hostv1.RegistryCredentials
+	// keys tell the host whose credentials these are, as the kubelet does: their hash, and which secret they are from. None
+	// for no credentials: what anybody gets may be anybody's.
+	keys []string
+}
+
+// keysOf are the keys of all logins.
+func keysOf(logins []login) (keys []string) {
+	for _, l := range logins {
+		keys = append(keys, l.keys...)
+	}
+	return keys
+}
+
+// logins are made of the pod's pull secrets that are for the image's registry, the best first, as the kubelet finds them;
+// one without credentials if there are none. Secrets are read when they are needed and not kept.
+func (c *Controller) logins(ctx context.Context, p *corev1.Pod, image string) ([]login, error) {
 	repository, _, _, err := parsers.ParseImageName(image)
 	if err != nil {
 		return nil, &pullError{reasonBadName, err.Error()}
@@ -30,17 +46,26 @@ func (c *Controller) credentials(ctx context.Context, p *corev1.Pod, image strin
 	if err != nil {
 		return nil, fmt.Errorf("image pull secrets: %w", err)
 	}
-	var all []*hostv1.RegistryCredentials
 	found, _ := keyring.Lookup(repository)
-	for _, f := range found {
-		all = append(all, &hostv1.RegistryCredentials{
-			Username: f.Username, Password: f.Password, IdentityToken: f.IdentityToken, RegistryToken: f.RegistryToken,
-		})
+	if len(found) == 0 {
+		return []login{{credentials: &hostv1.RegistryCredentials{}}}, nil
 	}
-	if len(all) == 0 {
-		return []*hostv1.RegistryCredentials{{}}, nil
+	var all []login
+	for _, f := range found {
+		all = append(all, login{keys: accessKeys(f), credentials: &hostv1.RegistryCredentials{
+			Username: f.Username, Password: f.Password, IdentityToken: f.IdentityToken, RegistryToken: f.RegistryToken,
+		}})
 	}
 	return all, nil
+}
+
+func accessKeys(c credentialprovider.TrackedAuthConfig) []string {
+	keys := []string{"hash:" + c.AuthConfigHash}
+	if c.Source != nil && c.Source.Secret != nil {
+		s := c.Source.Secret
+		keys = append(keys, fmt.Sprintf("secret:%s/%s/%s", s.Namespace, s.Name, s.UID))
+	}
+	return keys
 }
 
 // pullSecrets reads the secrets that a pod names. One that is not there is told and left out, since the image may be had

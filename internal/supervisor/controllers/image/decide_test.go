@@ -13,7 +13,7 @@ import (
 
 func TestDecide(t *testing.T) {
 	now := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
-	c := container{"main", "app:1", corev1.PullIfNotPresent}
+	c := image{key: "main", image: "app:1", policy: corev1.PullIfNotPresent}
 	ready := pod.Image{Reference: "app:1", Digest: "sha256:a"}
 	failed := func(ago time.Duration, failures int) attempt {
 		return attempt{image: "app:1", failures: failures, failedAt: now.Add(-ago), reason: reasonPull, message: "no such image"}
@@ -22,7 +22,7 @@ func TestDecide(t *testing.T) {
 	shownBackOff := pod.Image{Reference: "app:1", Reason: reasonBackOff, Message: `Back-off pulling image "app:1": ErrImagePull: no such image`}
 	for _, test := range []struct {
 		name     string
-		c        container
+		c        image
 		recorded pod.Image
 		attempt  attempt
 		want     pod.Image
@@ -49,7 +49,7 @@ func TestDecide(t *testing.T) {
 			want: pod.Image{Reference: "app:1", Message: "hostd of node host-1: gone"}, next: hostRetryDelay},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			d := decide(now, []container{test.c}, pod.Images{"main": test.recorded}, map[string]attempt{"main": test.attempt})
+			d := decide(now, []image{test.c}, pod.Images{"main": test.recorded}, map[string]attempt{"main": test.attempt})
 			if got := d.images["main"]; !reflect.DeepEqual(got, test.want) {
 				t.Errorf("image: got %+v, want %+v", got, test.want)
 			}
@@ -64,7 +64,7 @@ func TestDecide(t *testing.T) {
 }
 
 func TestDecideBadName(t *testing.T) {
-	d := decide(time.Now(), []container{{name: "main", image: "NOT/Valid:"}}, nil, nil)
+	d := decide(time.Now(), []image{{key: "main", image: "NOT/Valid:"}}, nil, nil)
 	got := d.images["main"]
 	if got.Reason != reasonBadName || !strings.Contains(got.Message, "invalid reference format") || len(d.start) != 0 {
 		t.Errorf("%+v", d)
@@ -74,12 +74,93 @@ func TestDecideBadName(t *testing.T) {
 // TestDecideMany: the soonest of all containers' times counts, and containers do not wait for each other.
 func TestDecideMany(t *testing.T) {
 	now := time.Now()
-	d := decide(now, []container{{name: "a", image: "a"}, {name: "b", image: "b"}, {name: "c", image: "c"}}, nil, map[string]attempt{
+	d := decide(now, []image{{key: "a", image: "a"}, {key: "b", image: "b"}, {key: "c", image: "c"}}, nil, map[string]attempt{
 		"a": {image: "a", failures: 3, failedAt: now.Add(-10 * time.Second), reason: reasonPull},
 		"b": {image: "b", failures: 1, failedAt: now.Add(-5 * time.Second), reason: reasonPull},
 	})
-	if d.next.Sub(now) != 5*time.Second || len(d.start) != 1 || d.start[0].name != "c" {
+	if d.next.Sub(now) != 5*time.Second || len(d.start) != 1 || d.start[0].key != "c" {
 		t.Errorf("%+v", d)
+	}
+}
+
+// TestDecideLost: until something runs from an image the host is asked for it, and what it has lost is pulled again.
+func TestDecideLost(t *testing.T) {
+	now := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+	ready := pod.Image{Reference: "app:1", Digest: "sha256:a"}
+	waits := image{key: "main", image: "app:1", waits: true}
+	pinned := image{key: "main", image: "app:1", waits: true, pinned: true}
+	lost := attempt{image: "app:1", lost: "sha256:a"}
+	failed := attempt{image: "app:1", lost: "sha256:a", failures: 1, failedAt: now.Add(-time.Second), reason: reasonPull, message: "gone"}
+	for _, test := range []struct {
+		name    string
+		want    image
+		attempt attempt
+		show    pod.Image
+		does    string
+		digest  string
+		next    time.Duration
+	}{
+		{"runs", image{key: "main", image: "app:1"}, attempt{}, ready, "", "", 0},
+		{"never looked for", waits, attempt{}, ready, "check", "sha256:a", checkInterval},
+		{"pulled just now", waits, attempt{image: "app:1", digest: "sha256:a", checkedAt: now}, ready, "", "", checkInterval},
+		{"looked for a while ago", waits, attempt{image: "app:1", checkedAt: now.Add(-checkInterval)}, ready, "check", "sha256:a", checkInterval},
+		{"lost before the pod ran", waits, lost, pod.Image{Reference: "app:1"}, "start", "", 0},
+		{"lost by a pod that has run", pinned, lost, ready, "start", "sha256:a", 0},
+		{"lost, and the pull has failed", waits, failed, pod.Image{Reference: "app:1", Reason: reasonPull, Message: "gone"}, "", "", errorShown - time.Second},
+		{"lost by a pod that has run, and the pull has failed", pinned, failed, ready, "", "", 9 * time.Second},
+		{"another digest was pulled", waits, attempt{image: "app:1", digest: "sha256:b", checkedAt: now}, pod.Image{Reference: "app:1", Digest: "sha256:b"}, "", "", 0},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			d := decide(now, []image{test.want}, pod.Images{"main": ready}, map[string]attempt{"main": test.attempt})
+			if d.images["main"] != test.show {
+				t.Errorf("shows %+v", d.images["main"])
+			}
+			does, digest := "", ""
+			for _, i := range d.start {
+				does, digest = "start", i.digest
+			}
+			for _, i := range d.check {
+				does, digest = "check", i.digest
+			}
+			if does != test.does || digest != test.digest {
+				t.Errorf("does %q with %q", does, digest)
+			}
+			if test.next == 0 && !d.next.IsZero() || test.next != 0 && d.next.Sub(now) != test.next {
+				t.Errorf("next: %v", d.next)
+			}
+		})
+	}
+}
+
+func TestWanted(t *testing.T) {
+	p := &corev1.Pod{Spec: corev1.PodSpec{
+		InitContainers: []corev1.Container{{Name: "i", Image: "init"}},
+		Containers:     []corev1.Container{{Name: "c", Image: "app", ImagePullPolicy: corev1.PullNever}},
+		Volumes: []corev1.Volume{
+			{Name: "other"},
+			{Name: "v", VolumeSource: corev1.VolumeSource{Image: &corev1.ImageVolumeSource{Reference: "data", PullPolicy: corev1.PullAlways}}},
+			{Name: "none", VolumeSource: corev1.VolumeSource{Image: &corev1.ImageVolumeSource{}}},
+		},
+	}}
+	want := []image{
+		{key: "i", image: "init", waits: true},
+		{key: "c", image: "app", policy: corev1.PullNever, waits: true},
+		{key: "volume/v", image: "data", policy: corev1.PullAlways, waits: true},
+	}
+	if got := wanted(p); !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v", got)
+	}
+	p.Status.InitContainerStatuses = []corev1.ContainerStatus{{Name: "i", ContainerID: "x", State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{}}}}
+	want[0].waits, want[2].waits = false, false
+	for i := range want {
+		want[i].pinned = true
+	}
+	if got := wanted(p); !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v", got)
+	}
+	values, err := annotations(pod.Images{"c": {Reference: "app", Digest: "sha256:a"}, "volume/v": {Reference: "data", Digest: "sha256:b"}})
+	if err != nil || values[pod.AnnotationImageReferences] != `{"c":"sha256:a"}` || !strings.Contains(values[pod.AnnotationImages], "volume/v") {
+		t.Error(values, err)
 	}
 }
 

@@ -41,57 +41,104 @@ func reasonOf(err error) string {
 	return reasonPull
 }
 
-// ensure makes the host have the image that a container wants, by its pull policy, and returns the digest.
-func (c *Controller) ensure(ctx context.Context, p *corev1.Pod, want container) (digest string, err error) {
+// reference is what to ask the host for: the exact image that was resolved first, where the pod needs that again.
+func (i image) reference() string {
+	if i.digest == "" {
+		return i.image
+	}
+	if ref, err := name.ParseReference(i.image); err == nil {
+		return ref.Context().Name() + "@" + i.digest
+	}
+	return i.image
+}
+
+// lost tells whether the host does not have an image that it had.
+func (c *Controller) lost(ctx context.Context, p *corev1.Pod, look image) (bool, error) {
+	conn, err := c.HostDialer(ctx, p.Spec.NodeName)
+	if err != nil {
+		return false, err
+	}
+	_, err = hostv1.NewImagesClient(conn).Get(ctx, &hostv1.GetImageRequest{Reference: look.reference()})
+	if status.Code(err) == codes.NotFound {
+		return true, nil
+	}
+	return false, err
+}
+
+// ensure makes the host have an image, by its pull policy, and returns the digest.
+func (c *Controller) ensure(ctx context.Context, p *corev1.Pod, want image) (digest string, err error) {
 	conn, err := c.HostDialer(ctx, p.Spec.NodeName)
 	if err != nil {
 		return "", &pullError{message: err.Error()}
 	}
-	host := hostv1.NewImagesClient(conn)
+	logins, err := c.logins(ctx, p, want.image)
+	if err != nil {
+		return "", err
+	}
+	job := fetching{p: p, want: want, host: hostv1.NewImagesClient(conn), logins: logins, resolve: want.policy == corev1.PullAlways && want.digest == ""}
 	if want.policy != corev1.PullAlways {
-		image, err := host.Get(ctx, &hostv1.GetImageRequest{Reference: want.image})
-		switch {
-		case err == nil:
-			c.event(p, want.name, corev1.EventTypeNormal, "Pulled", fmt.Sprintf("Container image %q already present on machine", want.image))
+		image, err := job.host.Get(ctx, &hostv1.GetImageRequest{Reference: want.reference(), VerifyAccess: true, AccessKeys: keysOf(logins)})
+		switch status.Code(err) {
+		case codes.OK:
+			c.event(p, want.key, corev1.EventTypeNormal, "Pulled",
+				fmt.Sprintf("Container image %q already present on machine and can be accessed by the pod", want.image))
 			return image.Digest, nil
-		case status.Code(err) == codes.InvalidArgument:
+		case codes.InvalidArgument:
 			return "", &pullError{reasonPull, status.Convert(err).Message()}
-		case status.Code(err) != codes.NotFound:
+		case codes.NotFound:
+		case codes.PermissionDenied:
+			// The registry has to say whether the pod's own credentials are good; then the host need not pull again.
+			job.resolve = want.digest == ""
+		default:
 			return "", hostTrouble(p.Spec.NodeName, err)
 		}
 		if want.policy == corev1.PullNever {
+			// The same words whether it is not there or not for this pod: what others have is nobody's business.
 			message := fmt.Sprintf("Container image %q is not present with pull policy of Never", want.image)
-			c.event(p, want.name, corev1.EventTypeWarning, reasonNever, message)
+			c.event(p, want.key, corev1.EventTypeWarning, reasonNever, message)
 			return "", &pullError{reasonNever, message}
 		}
 	}
-	return c.fetch(ctx, p, want, host)
+	return c.fetch(ctx, job)
+}
+
+// fetching is one pull.
+type fetching struct {
+	p      *corev1.Pod
+	want   image
+	host   hostv1.ImagesClient
+	logins []login
+	// resolve tells that the registry is asked which digest the name has, before the host is.
+	resolve bool
 }
 
 // fetch pulls, with the events around it.
-func (c *Controller) fetch(ctx context.Context, p *corev1.Pod, want container, host hostv1.ImagesClient) (string, error) {
-	c.event(p, want.name, corev1.EventTypeNormal, "Pulling", fmt.Sprintf("Pulling image %q", want.image))
+func (c *Controller) fetch(ctx context.Context, job fetching) (string, error) {
+	want := job.want
+	c.event(job.p, want.key, corev1.EventTypeNormal, "Pulling", fmt.Sprintf("Pulling image %q", want.image))
 	begin := c.now()
-	image, err := c.tryAll(ctx, p, want, host)
+	told := &telling{image: want.image}
+	image, err := c.tryAll(ctx, job, told)
 	if err != nil {
 		if ctx.Err() == nil && reasonOf(err) != "" {
-			c.event(p, want.name, corev1.EventTypeWarning, "Failed", fmt.Sprintf("Failed to pull image %q: %v", want.image, err))
+			c.event(job.p, want.key, corev1.EventTypeWarning, "Failed", fmt.Sprintf("Failed to pull image %q: %v", want.image, err))
 		}
 		return "", err
 	}
-	c.event(p, want.name, corev1.EventTypeNormal, "Pulled", pulledText(want.image, c.now().Sub(begin), image.SizeBytes))
+	end := c.now()
+	pulling := end.Sub(begin)
+	if !told.began.IsZero() {
+		pulling = end.Sub(told.began)
+	}
+	c.event(job.p, want.key, corev1.EventTypeNormal, "Pulled", pulledText(want.image, pulling, end.Sub(begin), image.SizeBytes))
 	return image.Digest, nil
 }
 
 // tryAll pulls with each of the pod's credentials for the registry until one is let in.
-func (c *Controller) tryAll(ctx context.Context, p *corev1.Pod, want container, host hostv1.ImagesClient) (*hostv1.Image, error) {
-	credentials, err := c.credentials(ctx, p, want.image)
-	if err != nil {
-		return nil, err
-	}
+func (c *Controller) tryAll(ctx context.Context, job fetching, told *telling) (*hostv1.Image, error) {
 	var firstErr error
-	for _, with := range credentials {
-		image, err := c.try(ctx, p, want, host, with)
+	for _, with := range job.logins {
+		image, err := c.try(ctx, job, with, told)
 		if err == nil {
 			return image, nil
 		}
@@ -113,28 +160,32 @@ type deniedError struct{ *pullError }
 func (deniedError) Is(target error) bool { return target == errDenied }
 func (e deniedError) Unwrap() error      { return e.pullError }
 
-func (c *Controller) try(ctx context.Context, p *corev1.Pod, want container, host hostv1.ImagesClient, with *hostv1.RegistryCredentials) (*hostv1.Image, error) {
-	req := &hostv1.PullRequest{Reference: want.image, Credentials: with}
-	if want.policy == corev1.PullAlways {
-		digest, err := c.resolve(ctx, want.image, with)
+func (c *Controller) try(ctx context.Context, job fetching, with login, told *telling) (*hostv1.Image, error) {
+	node := job.p.Spec.NodeName
+	req := &hostv1.PullRequest{Reference: job.want.reference(), Credentials: with.credentials, AccessKeys: with.keys}
+	if job.resolve {
+		digest, err := c.resolve(ctx, job.want.image, with.credentials)
 		if err != nil {
 			return nil, registryError(err)
 		}
 		req.Digest = digest
 	}
-	stream, err := host.Pull(ctx, req)
+	stream, err := job.host.Pull(ctx, req)
 	if err != nil {
-		return nil, hostError(p.Spec.NodeName, err)
+		return nil, hostError(node, err)
 	}
 	for {
 		progress, err := stream.Recv()
 		switch {
 		case errors.Is(err, io.EOF):
-			return nil, hostTrouble(p.Spec.NodeName, errors.New("the pull ended without an image"))
+			return nil, hostTrouble(node, errors.New("the pull ended without an image"))
 		case err != nil:
-			return nil, hostError(p.Spec.NodeName, err)
+			return nil, hostError(node, err)
 		case progress.Image != nil:
 			return progress.Image, nil
+		}
+		if text, tell := told.hear(c.now(), progress); tell {
+			c.event(job.p, job.want.key, corev1.EventTypeNormal, "Pulling", text)
 		}
 	}
 }
@@ -169,14 +220,12 @@ func registryError(err error) error {
 	return &pullError{reasonPull, err.Error()}
 }
 
-// resolve asks the registry, or a mirror of it, which digest a tag has.
+// resolve asks the registry, or a mirror of it, which digest a tag has. It is asked about a digest, too: that it answers
+// shows that the credentials are good for it.
 func (c *Controller) resolve(ctx context.Context, image string, with *hostv1.RegistryCredentials) (string, error) {
 	ref, err := name.ParseReference(image)
 	if err != nil {
 		return "", err
-	}
-	if digest, ok := ref.(name.Digest); ok {
-		return digest.DigestStr(), nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
 	defer cancel()

@@ -37,8 +37,11 @@ func (c *Controller) event(p *corev1.Pod, container, eventType, reason, message 
 	}, eventType, reason, message)
 }
 
-// fieldPath is how the kubelet names a container in events.
+// fieldPath is how the kubelet names a container in events; for an image volume the event is about the pod.
 func fieldPath(p *corev1.Pod, name string) string {
+	if pod.IsVolumeKey(name) {
+		return ""
+	}
 	for _, c := range p.Spec.InitContainers {
 		if c.Name == name {
 			return fmt.Sprintf("spec.initContainers{%s}", name)
@@ -52,7 +55,8 @@ func fieldPath(p *corev1.Pod, name string) string {
 	return fmt.Sprintf("spec.containers{%s}", name)
 }
 
-func pulledText(image string, took time.Duration, size uint64) string {
-	took = took.Truncate(time.Millisecond)
-	return fmt.Sprintf("Successfully pulled image %q in %v (%v including waiting). Image size: %d bytes.", image, took, took, size)
+// pulledText is the kubelet's: pulling and waiting is the time that a pull had to wait for its turn, too.
+func pulledText(image string, pulling, andWaiting time.Duration, size uint64) string {
+	return fmt.Sprintf("Successfully pulled image %q in %v (%v including waiting). Image size: %d bytes.",
+		image, pulling.Truncate(time.Millisecond), andWaiting.Truncate(time.Millisecond), size)
 }

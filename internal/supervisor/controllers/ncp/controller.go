@@ -12,21 +12,19 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	corelisters "k8s.io/client-go/listers/core/v1"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/record"
-	"k8s.io/client-go/util/workqueue"
 	"k8s.io/klog/v2"
 
 	"pacific/internal/supervisor/controllers/ncp/ipam"
+	"pacific/internal/supervisor/controllers/reconcile"
 )
 
 // workers patch side by side; a patch takes some milliseconds, so that 100 pods have their addresses within a second.
@@ -39,14 +37,6 @@ type Config struct {
 	Recorder  record.EventRecorder
 }
 
-// podKey names one pod for good: a pod of the same name made later is another.
-type podKey struct {
-	Namespace, Name string
-	UID             types.UID
-}
-
-func keyOf(pod *corev1.Pod) podKey { return podKey{pod.Namespace, pod.Name, pod.UID} }
-
 // Controller gives addresses. Make it with NewController.
 type Controller struct {
 	client   kubernetes.Interface
@@ -55,11 +45,11 @@ type Controller struct {
 	synced   []cache.InformerSynced
 	pods     corelisters.PodLister
 	nodes    corelisters.NodeLister
-	queue    workqueue.TypedRateLimitingInterface[podKey]
+	loop     *reconcile.Loop[reconcile.PodKey]
 	ipam     *ipam.Allocator
 
 	mu      sync.Mutex
-	waiting map[podKey]netip.Prefix // pods that found this prefix exhausted
+	waiting map[reconcile.PodKey]netip.Prefix // pods that found this prefix exhausted
 }
 
 // NewController makes a controller that does nothing before Run. It must be made before the informers are started or
@@ -72,17 +62,11 @@ func NewController(config Config) *Controller {
 		start:    config.Informers.Start,
 		pods:     pods.Lister(),
 		nodes:    nodes.Lister(),
-		queue: workqueue.NewTypedRateLimitingQueueWithConfig(
-			workqueue.NewTypedItemExponentialFailureRateLimiter[podKey](50*time.Millisecond, 30*time.Second),
-			workqueue.TypedRateLimitingQueueConfig[podKey]{Name: "ncp"}),
-		ipam:    ipam.New(),
-		waiting: map[podKey]netip.Prefix{},
+		loop:     reconcile.New[reconcile.PodKey]("ncp"),
+		ipam:     ipam.New(),
+		waiting:  map[reconcile.PodKey]netip.Prefix{},
 	}
-	podsHandled, _ := pods.Informer().AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc:    c.podChanged,
-		UpdateFunc: func(_, pod any) { c.podChanged(pod) },
-		DeleteFunc: c.podChanged,
-	})
+	podsHandled, _ := pods.Informer().AddEventHandler(reconcile.OnPods(func(pod *corev1.Pod) { c.loop.Add(reconcile.KeyOf(pod)) }))
 	nodesHandled, _ := nodes.Informer().AddEventHandler(cache.ResourceEventHandlerFuncs{
 		AddFunc:    func(node any) { c.nodeChanged(nil, node) },
 		UpdateFunc: c.nodeChanged,
@@ -100,17 +84,7 @@ func (c *Controller) Run(ctx context.Context) error {
 	if err := c.rebuild(); err != nil {
 		return err
 	}
-	var group sync.WaitGroup
-	for range workers {
-		group.Go(func() {
-			for c.next(ctx) {
-			}
-		})
-	}
-	<-ctx.Done()
-	c.queue.ShutDown()
-	group.Wait()
-	return ctx.Err()
+	return c.loop.Run(ctx, workers, c.sync)
 }
 
 // rebuild holds every address that a pod's annotation rightfully claims.
@@ -140,15 +114,6 @@ func (c *Controller) hold(pod *corev1.Pod, prefixes []netip.Prefix) {
 	}
 }
 
-func (c *Controller) podChanged(obj any) {
-	if tombstone, ok := obj.(cache.DeletedFinalStateUnknown); ok {
-		obj = tombstone.Obj
-	}
-	if pod, ok := obj.(*corev1.Pod); ok {
-		c.queue.Add(keyOf(pod))
-	}
-}
-
 // nodeChanged looks at the node's pods again when its prefixes have changed, most of all when it gets its first.
 func (c *Controller) nodeChanged(old, obj any) {
 	node := obj.(*corev1.Node)
@@ -161,30 +126,12 @@ func (c *Controller) nodeChanged(old, obj any) {
 	}
 	for _, pod := range pods {
 		if pod.Spec.NodeName == node.Name {
-			c.queue.Add(keyOf(pod))
+			c.loop.Add(reconcile.KeyOf(pod))
 		}
 	}
 }
 
-func (c *Controller) next(ctx context.Context) bool {
-	key, shutdown := c.queue.Get()
-	if shutdown {
-		return false
-	}
-	defer c.queue.Done(key)
-	err := c.sync(ctx, key)
-	if err == nil {
-		c.queue.Forget(key)
-		return true
-	}
-	if ctx.Err() == nil {
-		klog.ErrorS(err, "Pod has no address yet, trying again", "pod", klog.KRef(key.Namespace, key.Name))
-		c.queue.AddRateLimited(key)
-	}
-	return true
-}
-
-func (c *Controller) sync(ctx context.Context, key podKey) error {
+func (c *Controller) sync(ctx context.Context, key reconcile.PodKey) error {
 	pod, err := c.pods.Pods(key.Namespace).Get(key.Name)
 	if err != nil && !apierrors.IsNotFound(err) {
 		return err
@@ -232,22 +179,22 @@ func (c *Controller) allocate(pod *corev1.Pod, prefix netip.Prefix) (netip.Addr,
 	defer c.mu.Unlock()
 	addr, err := c.ipam.Allocate(string(pod.UID), prefix)
 	if errors.Is(err, ipam.ErrExhausted) {
-		c.waiting[keyOf(pod)] = prefix
+		c.waiting[reconcile.KeyOf(pod)] = prefix
 	} else {
-		delete(c.waiting, keyOf(pod))
+		delete(c.waiting, reconcile.KeyOf(pod))
 	}
 	return addr, err
 }
 
 // release frees the pod's addresses and wakes the pods that wait for one.
-func (c *Controller) release(key podKey) {
+func (c *Controller) release(key reconcile.PodKey) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.waiting, key)
 	for _, addr := range c.ipam.Release(string(key.UID)) {
 		for waiting, prefix := range c.waiting {
 			if prefix.Contains(addr) {
-				c.queue.Add(waiting)
+				c.loop.Add(waiting)
 			}
 		}
 	}

@@ -10,13 +10,12 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	corelisters "k8s.io/client-go/listers/core/v1"
 	"k8s.io/client-go/tools/cache"
-	"k8s.io/client-go/util/workqueue"
-	"k8s.io/klog/v2"
+
+	"pacific/internal/supervisor/controllers/reconcile"
 )
 
 // Label makes the role of a host "agent".
@@ -29,7 +28,7 @@ type Controller struct {
 	client kubernetes.Interface
 	nodes  corelisters.NodeLister
 	synced cache.InformerSynced
-	queue  workqueue.TypedRateLimitingInterface[string]
+	loop   *reconcile.Loop[string]
 }
 
 // NewController makes a controller that works once the informers are started and Run is called.
@@ -38,7 +37,7 @@ func NewController(client kubernetes.Interface, informers informers.SharedInform
 	c := &Controller{
 		client: client,
 		nodes:  nodes.Lister(),
-		queue:  workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[string]()),
+		loop:   reconcile.New[string]("noderole"),
 	}
 	registration, err := nodes.Informer().AddEventHandler(cache.ResourceEventHandlerFuncs{
 		AddFunc:    c.changed,
@@ -53,7 +52,7 @@ func NewController(client kubernetes.Interface, informers informers.SharedInform
 
 func (c *Controller) changed(object any) {
 	if node, ok := object.(*corev1.Node); ok && !labelled(node) {
-		c.queue.Add(node.Name)
+		c.loop.Add(node.Name)
 	}
 }
 
@@ -67,27 +66,7 @@ func (c *Controller) Run(ctx context.Context) error {
 	if !cache.WaitForCacheSync(ctx.Done(), c.synced) {
 		return ctx.Err()
 	}
-	context.AfterFunc(ctx, c.queue.ShutDown)
-	wait.UntilWithContext(ctx, func(ctx context.Context) {
-		for c.next(ctx) {
-		}
-	}, 0)
-	return ctx.Err()
-}
-
-func (c *Controller) next(ctx context.Context) bool {
-	name, shutdown := c.queue.Get()
-	if shutdown {
-		return false
-	}
-	defer c.queue.Done(name)
-	if err := c.sync(ctx, name); err != nil {
-		klog.ErrorS(err, "Cannot label node; will try again", "node", name)
-		c.queue.AddRateLimited(name)
-		return true
-	}
-	c.queue.Forget(name)
-	return true
+	return c.loop.Run(ctx, 1, c.sync)
 }
 
 func (c *Controller) sync(ctx context.Context, name string) error {
