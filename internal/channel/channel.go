@@ -32,6 +32,8 @@ type Header struct {
 	Log *LogRequest `json:"log,omitempty"`
 	// Address ("host:port") for KindDial.
 	Address string `json:"address,omitempty"`
+	// Layer for KindLayer.
+	Layer *LayerRequest `json:"layer,omitempty"`
 }
 
 // Kind of a stream.
@@ -50,7 +52,30 @@ const (
 	// KindDial carries a TCP connection that the host makes for the guest; opened by the guest. The host first writes one
 	// line of JSON, a DialResult.
 	KindDial Kind = "dial"
+	// KindLayer goes through a layer of an image with the host, which keeps layers and computes their digests; opened by the
+	// guest. The host writes a LayerReply and the bytes that it has; the guest writes the others; the host writes a Sum.
+	KindLayer Kind = "layer"
+	// KindSum has the host compute a digest, which an emulated processor does slowly; opened by the guest. The guest writes
+	// the bytes and the end of the stream; the host writes a Sum.
+	KindSum Kind = "sum"
 )
+
+// LayerRequest names a layer of the image that is pulled, as the manifest does.
+type LayerRequest struct {
+	Digest string `json:"digest"`
+	Size   int64  `json:"size"`
+}
+
+// LayerReply tells how many bytes of the layer the host has and sends next. With an error the stream ends.
+type LayerReply struct {
+	Have  int64  `json:"have"`
+	Error string `json:"error,omitempty"`
+}
+
+// Sum is the digest of all that went through a stream, "sha256:<hex>".
+type Sum struct {
+	Digest string `json:"digest"`
+}
 
 // LogRequest selects lines of a container's log.
 type LogRequest struct {

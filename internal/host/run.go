@@ -17,6 +17,7 @@ import (
 	"pacific/internal/host/crx"
 	"pacific/internal/host/disk"
 	"pacific/internal/host/image"
+	"pacific/internal/host/image/layercache"
 	"pacific/internal/host/inventory"
 	"pacific/internal/host/machine"
 	"pacific/internal/host/server"
@@ -49,9 +50,13 @@ func Run(ctx context.Context, o *Options) error {
 		return fmt.Errorf("bring machines and host together: %w", err)
 	}
 	d.disks.GuardBy(d.machines.DiskUser)
+	layers, err := layercache.Open(o.StateDir, func() uint64 { return image.LayerLimit(o.StateDir, o.ImageGarbage) })
+	if err != nil {
+		return fmt.Errorf("open the cache of layers: %w", err)
+	}
 	images, err := image.NewService(ctx, image.Config{
 		Store: d.images, Machines: d.machines, RegistryConfig: o.RegistryConfig, CPUs: o.CPUs,
-		Garbage: o.ImageGarbage,
+		Layers: layers, Garbage: o.ImageGarbage, Emulated: func() bool { return d.accelerator.wait() == vmm.TCG },
 	})
 	if err != nil {
 		return err

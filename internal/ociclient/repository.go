@@ -115,6 +115,21 @@ func (r *Repository) Resolve(ctx context.Context, tag string) (string, error) {
 	return desc.Digest.String(), err
 }
 
+// MayHaveBlob asks whether the credentials are good for a blob. The error is nil if so; a registry that sends its clients
+// to another place has let them in already.
+func (r *Repository) MayHaveBlob(ctx context.Context, digest v1.Hash) error {
+	here := &Repository{repo: r.repo, scheme: r.scheme, client: &http.Client{
+		Transport:     r.client.Transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
+	resp, err := here.do(ctx, http.MethodHead, "blobs/"+digest.String(), http.Header{},
+		http.StatusOK, http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect)
+	if err != nil {
+		return err
+	}
+	return resp.Body.Close()
+}
+
 // Blob opens a blob at an offset. The content is not checked.
 func (r *Repository) Blob(ctx context.Context, digest v1.Hash, offset int64) (io.ReadCloser, error) {
 	header, codes := http.Header{}, []int{http.StatusOK}

@@ -15,6 +15,7 @@ import (
 )
 
 func main() {
+	fetcher.SuitProcessor()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	if err := run(ctx); err != nil && ctx.Err() == nil {

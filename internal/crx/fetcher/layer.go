@@ -17,7 +17,6 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	fetcherv1 "pacific/api/fetcher/v1"
-	"pacific/internal/ociclient"
 )
 
 // layer is one layer of an image and the digest that its content must have when uncompressed.
@@ -28,15 +27,17 @@ type layer struct {
 
 // apply unpacks a layer over what earlier layers left in root, as the OCI image specification says, while it comes in.
 // Both digests are checked at the end; until then root may hold content that nobody vouches for.
-func (l layer) apply(ctx context.Context, blob io.Reader, progress *progress, root string) error {
-	compressed := &hashing{r: progress.count(blob), sum: sha256.New()}
-	err := l.unpack(ctx, compressed, progress, root)
+func (l layer) apply(ctx context.Context, host Host, blob io.Reader, verify func() error, progress *progress, root string) error {
+	compressed := progress.count(blob)
+	err := l.unpack(ctx, host, compressed, progress, root)
 	// The rest is read even after an error: a wrong digest explains a broken archive, not the other way round.
 	if _, drainErr := io.Copy(io.Discard, compressed); drainErr != nil {
 		return fmt.Errorf("layer %s: %w", l.desc.Digest, drainErr)
 	}
-	if got := compressed.digest(); got != l.desc.Digest && !broken(err) {
-		return &ociclient.DigestError{What: "layer", Want: l.desc.Digest, Got: got}
+	if !broken(err) {
+		if wrong := verify(); wrong != nil {
+			return wrong
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("layer %s: %w", l.desc.Digest, err)
@@ -53,13 +54,17 @@ func broken(err error) bool {
 	return kind == fetcherv1.Failure_UNREACHABLE || kind == fetcherv1.Failure_NO_SPACE
 }
 
-func (l layer) unpack(ctx context.Context, compressed io.Reader, progress *progress, root string) error {
+func (l layer) unpack(ctx context.Context, host Host, compressed io.Reader, progress *progress, root string) error {
 	plain, err := decompress(compressed)
 	if err != nil {
 		return err
 	}
 	defer plain.Close()
-	content := &hashing{r: plain, sum: sha256.New(), each: progress.alive}
+	content, err := host.through(ctx, &telling{plain, progress.alive})
+	if err != nil {
+		return err
+	}
+	defer content.Close()
 	if _, err := archive.Apply(ctx, root, content); err != nil {
 		return err
 	}
@@ -67,7 +72,11 @@ func (l layer) unpack(ctx context.Context, compressed io.Reader, progress *progr
 	if _, err := io.Copy(io.Discard, content); err != nil {
 		return err
 	}
-	if got := content.digest(); got != l.diffID {
+	got, err := content.sum()
+	if err != nil {
+		return err
+	}
+	if got != l.diffID {
 		return fail(fetcherv1.Failure_DIGEST_MISMATCH, "its content has digest %s, the image configuration says %s", got, l.diffID)
 	}
 	return nil
@@ -94,22 +103,34 @@ func decompress(r io.Reader) (io.ReadCloser, error) {
 	return io.NopCloser(buffered), nil
 }
 
+// telling calls each at every read.
+type telling struct {
+	io.Reader
+	each func()
+}
+
+func (t *telling) Read(p []byte) (int, error) {
+	t.each()
+	return t.Reader.Read(p)
+}
+
 // hashing computes the digest of what is read through it.
 type hashing struct {
 	r    io.Reader
-	sum  hash.Hash
-	each func() // called at each read; may be nil
+	hash hash.Hash
 }
+
+func newHashing(r io.Reader) *hashing { return &hashing{r, sha256.New()} }
 
 func (h *hashing) Read(p []byte) (int, error) {
 	n, err := h.r.Read(p)
-	h.sum.Write(p[:n])
-	if h.each != nil {
-		h.each()
-	}
+	h.hash.Write(p[:n])
 	return n, err
 }
 
 func (h *hashing) digest() v1.Hash {
-	return v1.Hash{Algorithm: "sha256", Hex: hex.EncodeToString(h.sum.Sum(nil))}
+	return v1.Hash{Algorithm: "sha256", Hex: hex.EncodeToString(h.hash.Sum(nil))}
 }
+
+func (h *hashing) sum() (v1.Hash, error) { return h.digest(), nil }
+func (h *hashing) Close() error          { return nil }

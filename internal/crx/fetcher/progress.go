@@ -51,3 +51,19 @@ func (p *progress) alive() {
 		p.send("unpacking")
 	}
 }
+
+// while does something that may take long and reports meanwhile, so that nobody takes the silence for a stall.
+func (p *progress) while(stage string, do func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- do() }()
+	ticker := time.NewTicker(reportEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case err := <-done:
+			return err
+		case <-ticker.C:
+			p.send(stage)
+		}
+	}
+}

@@ -32,7 +32,7 @@ type image struct {
 }
 
 // Pull unpacks the image that req names into the empty directory root. Its errors are to be classed by Classify.
-func Pull(ctx context.Context, req *fetcherv1.FetchRequest, dial ociclient.DialFunc, root string, report func(*fetcherv1.FetchProgress)) (*fetcherv1.Result, error) {
+func Pull(ctx context.Context, req *fetcherv1.FetchRequest, dial ociclient.DialFunc, host Host, root string, report func(*fetcherv1.FetchProgress)) (*fetcherv1.Result, error) {
 	report(&fetcherv1.FetchProgress{Stage: "resolving"})
 	img, err := resolve(ctx, req, dial)
 	if err != nil {
@@ -40,19 +40,22 @@ func Pull(ctx context.Context, req *fetcherv1.FetchRequest, dial ociclient.DialF
 	}
 	progress := newProgress(report, img.layers)
 	for _, l := range img.layers {
-		if err := l.pull(ctx, img.source.Blob, progress, root); err != nil {
+		if err := l.pull(ctx, img.source, host, progress, root); err != nil {
 			return nil, err
 		}
 	}
 	return &fetcherv1.Result{Digest: img.digest.String(), ResolvedDigest: img.resolved.String(), Config: img.config}, nil
 }
 
-func (l layer) pull(ctx context.Context, open opener, progress *progress, root string) error {
-	blob := readBlob(ctx, open, l.desc)
-	defer blob.Close()
-	content := ahead(blob)
+func (l layer) pull(ctx context.Context, from blobs, host Host, progress *progress, root string) error {
+	source, err := host.source(ctx, from, l, progress)
+	if err != nil {
+		return err
+	}
+	defer source.close()
+	content := ahead(source)
 	defer content.Close()
-	return l.apply(ctx, content, progress, root)
+	return l.apply(ctx, host, content, source.verify, progress, root)
 }
 
 // resolve finds the image at the first registry that has it. The error is that of the registry which the reference names.

@@ -18,7 +18,7 @@ func Serve(ctx context.Context, session *channel.Session) error {
 		return err
 	}
 	defer server.Close()
-	fetcherv1.RegisterFetcherService(server, &service{dial: Dialer(session)})
+	fetcherv1.RegisterFetcherService(server, &service{dial: Dialer(session), host: Host{Open: session.Open, Sums: Emulated()}})
 	streams := &listener{session: session}
 	return server.Serve(ctx, streams)
 }
@@ -26,6 +26,7 @@ func Serve(ctx context.Context, session *channel.Session) error {
 // service pulls one image in the life of the machine; the host makes a machine for each pull.
 type service struct {
 	dial ociclient.DialFunc
+	host Host
 	once sync.Mutex
 }
 
@@ -44,7 +45,7 @@ func (s *service) fetch(ctx context.Context, req *fetcherv1.FetchRequest, report
 	if err != nil {
 		return nil, err
 	}
-	result, err := Pull(ctx, req, s.dial, disk.dir, report)
+	result, err := Pull(ctx, req, s.dial, s.host, disk.dir, report)
 	if err != nil {
 		disk.unmount()
 		return nil, err

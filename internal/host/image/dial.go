@@ -19,8 +19,14 @@ const dialTimeout = 10 * time.Second
 // maxConnections bounds what one fetcher has open.
 const maxConnections = 32
 
-// serveDials connects the streams that a fetcher opens, until the session or ctx ends; then no connection is left.
-func serveDials(ctx context.Context, s session, p policy) {
+// services are what the host does for a fetcher on the streams that it opens.
+type services struct {
+	policy policy
+	layers layerKeeper
+}
+
+// serve answers streams until the session or ctx ends; then no connection is left.
+func (v services) serve(ctx context.Context, s session) {
 	free := make(chan struct{}, maxConnections)
 	for {
 		header, stream, err := s.Accept()
@@ -35,16 +41,25 @@ func serveDials(ctx context.Context, s session, p policy) {
 		}
 		go func() {
 			defer func() { <-free }()
-			serveDial(ctx, header, stream, p)
+			defer stream.Close()
+			defer context.AfterFunc(ctx, func() { stream.Close() })()
+			v.answer(ctx, header, stream)
 		}()
 	}
 }
 
-func serveDial(ctx context.Context, header channel.Header, stream net.Conn, p policy) {
-	defer stream.Close()
-	if header.Kind != channel.KindDial {
-		return
+func (v services) answer(ctx context.Context, header channel.Header, stream net.Conn) {
+	switch header.Kind {
+	case channel.KindDial:
+		serveDial(ctx, header, stream, v.policy)
+	case channel.KindLayer:
+		v.layers.serve(ctx, header.Layer, stream)
+	case channel.KindSum:
+		serveSum(stream)
 	}
+}
+
+func serveDial(ctx context.Context, header channel.Header, stream net.Conn, p policy) {
 	conn, err := p.dial(ctx, header.Address)
 	if err != nil {
 		refuse(stream, err)

@@ -302,7 +302,7 @@ func (w *world) reference(t *testing.T, ref string) string {
 	root := t.TempDir()
 	_, err = fetcher.Pull(t.Context(), &fetcherv1.FetchRequest{
 		Reference: ref, Username: "anna", Password: "secret", CaCertificates: pem, Os: "linux", Architecture: "amd64",
-	}, new(net.Dialer).DialContext, root, func(*fetcherv1.FetchProgress) {})
+	}, new(net.Dialer).DialContext, fetcher.Host{}, root, func(*fetcherv1.FetchProgress) {})
 	w.must(err)
 	return root
 }

@@ -68,7 +68,11 @@ func (s *Service) collect(wanted uint64, minAge time.Duration) *hostv1.GarbageCo
 	now := time.Now()
 	done := &hostv1.GarbageCollection{At: timestamppb.New(now), WantedBytes: wanted}
 	var errs []error
-	for _, c := range collectable(now, wanted, minAge, s.candidates()) {
+	// Layers first: an image that is needed again costs a pull, a layer only a download.
+	if s.Layers != nil {
+		done.FreedBytes = s.Layers.Evict(wanted)
+	}
+	for _, c := range collectable(now, wanted-min(wanted, done.FreedBytes), minAge, s.candidates()) {
 		removed, err := s.removeUnused(c.digest, minAge)
 		switch {
 		case err != nil:

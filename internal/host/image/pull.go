@@ -141,24 +141,32 @@ func (s *Service) fetch(ctx context.Context, id string, j job, config registryco
 		return nil, s.died(ctx, id, errors.Join(err, context.Cause(boot)))
 	}
 	defer fetcher.Close()
-	// Dials end with the pull, not with the boot.
-	dialing, stop := context.WithCancel(ctx)
+	// Streams end with the pull, not with the boot.
+	serving, stop := context.WithCancel(ctx)
 	defer stop()
-	go serveDials(dialing, fetcher, policyOf(j.ref.registry, config))
+	go services{policyOf(j.ref.registry, config), layerKeeper{s.Layers, j.ref.registry}}.serve(serving, fetcher)
 	return s.ask(ctx, id, fetcher, request(j, config, vm.GetSpec()), j.report)
 }
 
 func (s *Service) machine(id string, ref reference) *hostv1.VirtualMachineSpec {
 	return &hostv1.VirtualMachineSpec{
-		Id:   id,
-		Name: "pull " + ref.String(),
-		Type: &hostv1.VirtualMachineSpec_Crx{Crx: &hostv1.Crx{Mode: hostv1.Crx_UNMANAGED, Personality: Personality}},
-		// Two: checksums and decryption run beside decompression and file system.
-		Vcpus:       min(2, s.CPUs),
+		Id:          id,
+		Name:        "pull " + ref.String(),
+		Type:        &hostv1.VirtualMachineSpec_Crx{Crx: &hostv1.Crx{Mode: hostv1.Crx_UNMANAGED, Personality: Personality}},
+		Vcpus:       s.processors(),
 		MemoryBytes: s.MemoryBytes,
 		Disks:       []*hostv1.DiskAttachment{{DiskId: diskPrefix + pullPrefix + id}},
 		Labels:      map[string]string{LabelComponent: component, LabelImage: ref.String()},
 	}
+}
+
+// processors of the machine: on two, decryption runs beside decompression and file system. Emulated ones would only take
+// turns on one of the host's.
+func (s *Service) processors() uint32 {
+	if s.Emulated != nil && s.Emulated() {
+		return 1
+	}
+	return min(2, s.CPUs)
 }
 
 func request(j job, config registryconfig.Config, spec *hostv1.VirtualMachineSpec) *fetcherv1.FetchRequest {

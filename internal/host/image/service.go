@@ -18,6 +18,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	hostv1 "pacific/api/host/v1"
+	"pacific/internal/host/image/layercache"
 )
 
 // Machines are the host's machines, as machine.Manager has them.
@@ -47,6 +48,10 @@ type Config struct {
 	CPUs uint32
 	// MemoryBytes of a machine that pulls; 0 for DefaultMemory.
 	MemoryBytes uint64
+	// Layers are kept there; nil for not at all.
+	Layers *layercache.Cache
+	// Emulated tells whether processors of machines are emulated; nil for no.
+	Emulated func() bool
 	// Garbage says when images are removed; the zero value is DefaultGarbagePolicy.
 	Garbage GarbagePolicy
 }
