@@ -22,6 +22,7 @@ import (
 	hostv1 "pacific/api/host/v1"
 	"pacific/internal/pki"
 	"pacific/internal/spherelet/agentlink"
+	"pacific/internal/spherelet/eviction"
 	"pacific/internal/spherelet/hypervisor"
 	"pacific/internal/spherelet/node"
 	"pacific/internal/spherelet/podspec"
@@ -29,6 +30,7 @@ import (
 	"pacific/internal/spherelet/podworker"
 	"pacific/internal/spherelet/references"
 	"pacific/internal/spherelet/server"
+	"pacific/internal/spherelet/shutdown"
 )
 
 // parts of the daemon, in the order in which they start: node agent and view of hostd, informers, workers, endpoint.
@@ -44,12 +46,19 @@ type parts struct {
 	view    *hypervisor.View
 	workers *podworker.Manager
 	pods    cache.SharedIndexInformer
+
+	eviction *eviction.Manager
+	shutdown *shutdown.Manager
 }
 
 func (p *parts) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	machine, err := p.options.machine()
+	if err != nil {
+		return err
+	}
+	thresholds, err := p.options.Eviction.config()
 	if err != nil {
 		return err
 	}
@@ -62,9 +71,10 @@ func (p *parts) run(ctx context.Context) error {
 		return err
 	}
 	starts := podstarts.NewRecorder(p.metrics)
-	p.agent = node.NewAgent(machine, p.kube, p.host.Host)
+	p.agent = node.NewAgent(machine, p.kube, p.host.Host, p.host.Images)
 	p.view = hypervisor.NewView(p.host.Machines, func(id string, m *hostv1.VirtualMachine) { p.workers.SetMachine(id, m) })
 	p.workers = podworker.NewManager(ctx, p.shared(ctx, keep, starts))
+	p.guard(thresholds)
 
 	go p.agent.Run(ctx)
 	go p.view.Run(ctx)
@@ -77,6 +87,9 @@ func (p *parts) run(ctx context.Context) error {
 		}
 	}()
 	err = p.startWorkers(ctx)
+	if err == nil {
+		err = p.watchHost(ctx)
+	}
 	if err == nil {
 		<-ctx.Done()
 	}
@@ -110,7 +123,8 @@ func (p *parts) shared(ctx context.Context, keep *podworker.Keep, starts *podsta
 		Tokens:      tokens,
 		Environment: p.environment(),
 		HostCPUs:    func() uint32 { return p.agent.Host().GetCpus() },
-		Allocatable: p.agent.Allocatable,
+		HostMemory:  func() uint64 { return p.agent.Host().GetMemoryBytes() },
+		Admission:   p.admission,
 		Events:      p.events,
 		Starts:      starts,
 		Keep:        keep,
@@ -166,6 +180,9 @@ func (p *parts) startPods(ctx context.Context) {
 // startWorkers waits until both sides are completely known; only then can be said which machines have no pod.
 func (p *parts) startWorkers(ctx context.Context) error {
 	if err := waitLoudly(ctx, "hostd's machines", p.view.Synced()); err != nil {
+		return err
+	}
+	if err := waitLoudly(ctx, "hostd's description of the host", p.agent.Known()); err != nil {
 		return err
 	}
 	if err := waitLoudly(ctx, "the API server's pods", p.pods.HasSyncedChecker().Done()); err != nil {

@@ -23,6 +23,7 @@ import (
 	"k8s.io/client-go/tools/record"
 
 	"pacific/internal/pki"
+	"pacific/internal/spherelet/eviction"
 	"pacific/internal/spherelet/hypervisor"
 	"pacific/internal/spherelet/node"
 	"pacific/internal/spherelet/podspec"
@@ -46,6 +47,11 @@ type Options struct {
 	ClusterDomain string
 	MaxPods       int64
 	Resolver      string
+
+	Eviction              EvictionOptions
+	ShutdownGrace         time.Duration
+	ShutdownGraceCritical time.Duration
+	UnsafeSysctls         []string
 }
 
 // AddFlags defines the flags.
@@ -65,7 +71,20 @@ func (o *Options) AddFlags(flags *pflag.FlagSet) {
 	flags.StringSliceVar(&o.ClusterDNS, "cluster-dns", nil, "addresses of the cluster's DNS service")
 	flags.StringVar(&o.ClusterDomain, "cluster-domain", "cluster.local", "domain of the cluster's Services")
 	flags.Int64Var(&o.MaxPods, "max-pods", 110, "how many pods the Node takes")
+	o.addGuardFlags(flags)
 	flags.StringVar(&o.Resolver, "resolv-conf", "/etc/resolv.conf", "resolver configuration for pods of dnsPolicy Default")
+}
+
+func (o *Options) addGuardFlags(flags *pflag.FlagSet) {
+	e := &o.Eviction
+	flags.StringVar(&e.Hard, "eviction-hard", eviction.Defaults, "thresholds below which pods are evicted at once")
+	flags.StringVar(&e.Soft, "eviction-soft", "", "thresholds below which pods are evicted after a grace period")
+	flags.StringVar(&e.SoftGrace, "eviction-soft-grace-period", "", "grace periods of the soft thresholds, such as memory.available=1m30s")
+	flags.DurationVar(&e.Transition, "eviction-pressure-transition-period", 5*time.Minute, "how long the node's conditions of pressure stay after their end")
+	flags.Int64Var(&e.MaxGraceSeconds, "eviction-max-pod-grace-period", 0, "most seconds that a pod gets to end when it goes for a soft threshold")
+	flags.DurationVar(&o.ShutdownGrace, "shutdown-grace-period", 30*time.Second, "time that all pods have when the host shuts down (SIGPWR)")
+	flags.DurationVar(&o.ShutdownGraceCritical, "shutdown-grace-period-critical-pods", 10*time.Second, "part of --shutdown-grace-period that is for critical pods")
+	flags.StringSliceVar(&o.UnsafeSysctls, "allowed-unsafe-sysctls", nil, "sysctls that pods may set beside the safe ones; one that ends in * is a prefix")
 }
 
 func (o *Options) validate() error {
@@ -78,6 +97,13 @@ func (o *Options) validate() error {
 	}
 	if o.NodeIP != "" && net.ParseIP(o.NodeIP) == nil {
 		problems = append(problems, fmt.Errorf("--node-ip %q is not an IP address", o.NodeIP))
+	}
+	if o.ShutdownGraceCritical > o.ShutdownGrace {
+		problems = append(problems, fmt.Errorf("--shutdown-grace-period-critical-pods %s is more than --shutdown-grace-period %s, of which it is a part",
+			o.ShutdownGraceCritical, o.ShutdownGrace))
+	}
+	if _, err := o.Eviction.config(); err != nil {
+		problems = append(problems, fmt.Errorf("eviction: %w", err))
 	}
 	return errors.Join(problems...)
 }

@@ -223,18 +223,22 @@ func (*GetHostRequest) Descriptor() ([]byte, []int) {
 }
 
 type GetHostResponse struct {
-	state            protoimpl.MessageState `protogen:"open.v1"`
-	Name             string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	Version          string                 `protobuf:"bytes,2,opt,name=version,proto3" json:"version,omitempty"`                                // of hostd
-	Accelerator      string                 `protobuf:"bytes,3,opt,name=accelerator,proto3" json:"accelerator,omitempty"`                        // "kvm" or "tcg": what a guest was really seen to boot with
-	Cpus             uint32                 `protobuf:"varint,4,opt,name=cpus,proto3" json:"cpus,omitempty"`                                     // that machines may use
-	MemoryBytes      uint64                 `protobuf:"varint,5,opt,name=memory_bytes,json=memoryBytes,proto3" json:"memory_bytes,omitempty"`    // that machines may use
-	StorageBytes     uint64                 `protobuf:"varint,6,opt,name=storage_bytes,json=storageBytes,proto3" json:"storage_bytes,omitempty"` // size of the datastore
-	StorageFreeBytes uint64                 `protobuf:"varint,7,opt,name=storage_free_bytes,json=storageFreeBytes,proto3" json:"storage_free_bytes,omitempty"`
-	CrxKernelVersion string                 `protobuf:"bytes,8,opt,name=crx_kernel_version,json=crxKernelVersion,proto3" json:"crx_kernel_version,omitempty"`
-	VmmVersion       string                 `protobuf:"bytes,9,opt,name=vmm_version,json=vmmVersion,proto3" json:"vmm_version,omitempty"` // e.g. "QEMU 7.2.22"
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	state               protoimpl.MessageState `protogen:"open.v1"`
+	Name                string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Version             string                 `protobuf:"bytes,2,opt,name=version,proto3" json:"version,omitempty"`                                // of hostd
+	Accelerator         string                 `protobuf:"bytes,3,opt,name=accelerator,proto3" json:"accelerator,omitempty"`                        // "kvm" or "tcg": what a guest was really seen to boot with
+	Cpus                uint32                 `protobuf:"varint,4,opt,name=cpus,proto3" json:"cpus,omitempty"`                                     // that machines may use
+	MemoryBytes         uint64                 `protobuf:"varint,5,opt,name=memory_bytes,json=memoryBytes,proto3" json:"memory_bytes,omitempty"`    // that machines may use
+	StorageBytes        uint64                 `protobuf:"varint,6,opt,name=storage_bytes,json=storageBytes,proto3" json:"storage_bytes,omitempty"` // size of the datastore
+	StorageFreeBytes    uint64                 `protobuf:"varint,7,opt,name=storage_free_bytes,json=storageFreeBytes,proto3" json:"storage_free_bytes,omitempty"`
+	CrxKernelVersion    string                 `protobuf:"bytes,8,opt,name=crx_kernel_version,json=crxKernelVersion,proto3" json:"crx_kernel_version,omitempty"`
+	VmmVersion          string                 `protobuf:"bytes,9,opt,name=vmm_version,json=vmmVersion,proto3" json:"vmm_version,omitempty"`                                // e.g. "QEMU 7.2.22"
+	MemoryUsedBytes     uint64                 `protobuf:"varint,10,opt,name=memory_used_bytes,json=memoryUsedBytes,proto3" json:"memory_used_bytes,omitempty"`             // working set of all machines: what they use and cannot be taken back
+	MemoryReservedBytes uint64                 `protobuf:"varint,11,opt,name=memory_reserved_bytes,json=memoryReservedBytes,proto3" json:"memory_reserved_bytes,omitempty"` // reservations of the running machines
+	StorageInodes       uint64                 `protobuf:"varint,12,opt,name=storage_inodes,json=storageInodes,proto3" json:"storage_inodes,omitempty"`                     // of the datastore
+	StorageFreeInodes   uint64                 `protobuf:"varint,13,opt,name=storage_free_inodes,json=storageFreeInodes,proto3" json:"storage_free_inodes,omitempty"`
+	unknownFields       protoimpl.UnknownFields
+	sizeCache           protoimpl.SizeCache
 }
 
 func (x *GetHostResponse) Reset() {
@@ -328,6 +332,34 @@ func (x *GetHostResponse) GetVmmVersion() string {
 		return x.VmmVersion
 	}
 	return ""
+}
+
+func (x *GetHostResponse) GetMemoryUsedBytes() uint64 {
+	if x != nil {
+		return x.MemoryUsedBytes
+	}
+	return 0
+}
+
+func (x *GetHostResponse) GetMemoryReservedBytes() uint64 {
+	if x != nil {
+		return x.MemoryReservedBytes
+	}
+	return 0
+}
+
+func (x *GetHostResponse) GetStorageInodes() uint64 {
+	if x != nil {
+		return x.StorageInodes
+	}
+	return 0
+}
+
+func (x *GetHostResponse) GetStorageFreeInodes() uint64 {
+	if x != nil {
+		return x.StorageFreeInodes
+	}
+	return 0
 }
 
 type GetInventoryRequest struct {
@@ -603,15 +635,20 @@ type VirtualMachineSpec struct {
 	//
 	//	*VirtualMachineSpec_Crx
 	//	*VirtualMachineSpec_Guest
-	Type          isVirtualMachineSpec_Type `protobuf_oneof:"type"`
-	Vcpus         uint32                    `protobuf:"varint,5,opt,name=vcpus,proto3" json:"vcpus,omitempty"`
-	MemoryBytes   uint64                    `protobuf:"varint,6,opt,name=memory_bytes,json=memoryBytes,proto3" json:"memory_bytes,omitempty"`
-	Ports         []*Port                   `protobuf:"bytes,7,rep,name=ports,proto3" json:"ports,omitempty"`
-	Disks         []*DiskAttachment         `protobuf:"bytes,8,rep,name=disks,proto3" json:"disks,omitempty"`
-	Labels        map[string]string         `protobuf:"bytes,9,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	ResourcePool  string                    `protobuf:"bytes,10,opt,name=resource_pool,json=resourcePool,proto3" json:"resource_pool,omitempty"` // path below the host's root pool, e.g. "default"; empty for the root pool
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Type         isVirtualMachineSpec_Type `protobuf_oneof:"type"`
+	Vcpus        uint32                    `protobuf:"varint,5,opt,name=vcpus,proto3" json:"vcpus,omitempty"`
+	MemoryBytes  uint64                    `protobuf:"varint,6,opt,name=memory_bytes,json=memoryBytes,proto3" json:"memory_bytes,omitempty"`
+	Ports        []*Port                   `protobuf:"bytes,7,rep,name=ports,proto3" json:"ports,omitempty"`
+	Disks        []*DiskAttachment         `protobuf:"bytes,8,rep,name=disks,proto3" json:"disks,omitempty"`
+	Labels       map[string]string         `protobuf:"bytes,9,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	ResourcePool string                    `protobuf:"bytes,10,opt,name=resource_pool,json=resourcePool,proto3" json:"resource_pool,omitempty"` // path below the host's root pool, e.g. "default"; empty for the root pool
+	// Memory that the host guarantees, at most memory_bytes; the rest is given while there is some. The reservations of all
+	// running machines together are never more than the host's memory. 0: all of memory_bytes.
+	MemoryReservationBytes uint64 `protobuf:"varint,11,opt,name=memory_reservation_bytes,json=memoryReservationBytes,proto3" json:"memory_reservation_bytes,omitempty"`
+	CpuShares              uint32 `protobuf:"varint,12,opt,name=cpu_shares,json=cpuShares,proto3" json:"cpu_shares,omitempty"`         // weight against other machines when processors are short; 0: 1024 for each virtual processor
+	OomScoreAdj            int32  `protobuf:"varint,13,opt,name=oom_score_adj,json=oomScoreAdj,proto3" json:"oom_score_adj,omitempty"` // of the VMM, -1000 to 1000: whom the kernel kills first when the host has no memory left
+	unknownFields          protoimpl.UnknownFields
+	sizeCache              protoimpl.SizeCache
 }
 
 func (x *VirtualMachineSpec) Reset() {
@@ -723,6 +760,27 @@ func (x *VirtualMachineSpec) GetResourcePool() string {
 		return x.ResourcePool
 	}
 	return ""
+}
+
+func (x *VirtualMachineSpec) GetMemoryReservationBytes() uint64 {
+	if x != nil {
+		return x.MemoryReservationBytes
+	}
+	return 0
+}
+
+func (x *VirtualMachineSpec) GetCpuShares() uint32 {
+	if x != nil {
+		return x.CpuShares
+	}
+	return 0
+}
+
+func (x *VirtualMachineSpec) GetOomScoreAdj() int32 {
+	if x != nil {
+		return x.OomScoreAdj
+	}
+	return 0
 }
 
 type isVirtualMachineSpec_Type interface {
@@ -2732,7 +2790,7 @@ var File_host_v1_host_proto protoreflect.FileDescriptor
 const file_host_v1_host_proto_rawDesc = "" +
 	"\n" +
 	"\x12host/v1/host.proto\x12\x0fpacific.host.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1egoogle/protobuf/duration.proto\"\x10\n" +
-	"\x0eGetHostRequest\"\xba\x02\n" +
+	"\x0eGetHostRequest\"\xf1\x03\n" +
 	"\x0fGetHostResponse\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12 \n" +
@@ -2743,7 +2801,12 @@ const file_host_v1_host_proto_rawDesc = "" +
 	"\x12storage_free_bytes\x18\a \x01(\x04R\x10storageFreeBytes\x12,\n" +
 	"\x12crx_kernel_version\x18\b \x01(\tR\x10crxKernelVersion\x12\x1f\n" +
 	"\vvmm_version\x18\t \x01(\tR\n" +
-	"vmmVersion\"\x15\n" +
+	"vmmVersion\x12*\n" +
+	"\x11memory_used_bytes\x18\n" +
+	" \x01(\x04R\x0fmemoryUsedBytes\x122\n" +
+	"\x15memory_reserved_bytes\x18\v \x01(\x04R\x13memoryReservedBytes\x12%\n" +
+	"\x0estorage_inodes\x18\f \x01(\x04R\rstorageInodes\x12.\n" +
+	"\x13storage_free_inodes\x18\r \x01(\x04R\x11storageFreeInodes\"\x15\n" +
 	"\x13GetInventoryRequest\"\xf9\x01\n" +
 	"\x14GetInventoryResponse\x12=\n" +
 	"\bmachines\x18\x01 \x03(\v2!.pacific.host.v1.InventoryMachineR\bmachines\x122\n" +
@@ -2765,7 +2828,7 @@ const file_host_v1_host_proto_rawDesc = "" +
 	"\rInventoryItem\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05owner\x18\x02 \x01(\tR\x05owner\x12\x14\n" +
-	"\x05bytes\x18\x03 \x01(\x04R\x05bytes\"\xe0\x03\n" +
+	"\x05bytes\x18\x03 \x01(\x04R\x05bytes\"\xdd\x04\n" +
 	"\x12VirtualMachineSpec\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12(\n" +
@@ -2777,7 +2840,11 @@ const file_host_v1_host_proto_rawDesc = "" +
 	"\x05disks\x18\b \x03(\v2\x1f.pacific.host.v1.DiskAttachmentR\x05disks\x12G\n" +
 	"\x06labels\x18\t \x03(\v2/.pacific.host.v1.VirtualMachineSpec.LabelsEntryR\x06labels\x12#\n" +
 	"\rresource_pool\x18\n" +
-	" \x01(\tR\fresourcePool\x1a9\n" +
+	" \x01(\tR\fresourcePool\x128\n" +
+	"\x18memory_reservation_bytes\x18\v \x01(\x04R\x16memoryReservationBytes\x12\x1d\n" +
+	"\n" +
+	"cpu_shares\x18\f \x01(\rR\tcpuShares\x12\"\n" +
+	"\room_score_adj\x18\r \x01(\x05R\voomScoreAdj\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\x06\n" +

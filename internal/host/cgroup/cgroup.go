@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -30,8 +31,12 @@ const (
 type Limits struct {
 	// MemoryBytes that the VMM may use; beyond, the kernel kills it.
 	MemoryBytes uint64
-	// Shares of the processor against other machines, 1024 for each virtual processor.
+	// ReservationBytes are taken back last when the host is short of memory.
+	ReservationBytes uint64
+	// Shares of the processor against other machines.
 	Shares uint64
+	// OOMScoreAdj of the process: whom the kernel kills first when the host has no memory left.
+	OOMScoreAdj int
 }
 
 // Tree is the part of the hierarchies below one parent.
@@ -58,10 +63,11 @@ func (t *Tree) Place(path string, limits Limits, pid int) error {
 	defer t.mu.Unlock()
 	config := &cgroups.Cgroup{Path: path, Resources: &cgroups.Resources{
 		// Devices need no rules: the VMM opens none of its own in its empty root.
-		SkipDevices: true,
-		Memory:      int64(limits.MemoryBytes),
-		CpuShares:   limits.Shares,
-		CpuWeight:   cgroups.ConvertCPUSharesToCgroupV2Value(limits.Shares),
+		SkipDevices:       true,
+		Memory:            int64(limits.MemoryBytes),
+		MemoryReservation: int64(limits.ReservationBytes),
+		CpuShares:         limits.Shares,
+		CpuWeight:         cgroups.ConvertCPUSharesToCgroupV2Value(limits.Shares),
 	}}
 	group, err := manager.New(config)
 	if err != nil {
@@ -73,6 +79,16 @@ func (t *Tree) Place(path string, limits Limits, pid int) error {
 	}
 	if err := group.Apply(pid); err != nil {
 		return fmt.Errorf("put process %d into cgroup %s: %w", pid, path, err)
+	}
+	if err := t.weigh(filepath.Dir(path)); err != nil {
+		return fmt.Errorf("weigh the pools of cgroup %s: %w", path, err)
+	}
+	return setOOMScore(pid, limits.OOMScoreAdj)
+}
+
+func setOOMScore(pid, score int) error {
+	if err := os.WriteFile(fmt.Sprintf("/proc/%d/oom_score_adj", pid), []byte(strconv.Itoa(score)), 0); err != nil {
+		return fmt.Errorf("set the OOM score of process %d: %w", pid, err)
 	}
 	return nil
 }
@@ -100,6 +116,9 @@ func (t *Tree) Remove(path string) error {
 			return fmt.Errorf("delete cgroup %s: %w", path, err)
 		}
 		t.prune(root, filepath.Dir(path))
+	}
+	if err := t.weigh(filepath.Dir(path)); err != nil {
+		return fmt.Errorf("weigh the pools of cgroup %s: %w", path, err)
 	}
 	return nil
 }

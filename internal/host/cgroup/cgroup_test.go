@@ -1,12 +1,15 @@
 package cgroup
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/opencontainers/cgroups"
 )
 
 const sleeps = "PACIFIC_TEST_SLEEPS"
@@ -34,10 +37,26 @@ func TestPlaceAndRemove(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 {
-		if err := tree.Place(path, Limits{MemoryBytes: 64 << 20, Shares: 2048}, sleeper.Process.Pid); err != nil {
+		if err := tree.Place(path, Limits{MemoryBytes: 64 << 20, ReservationBytes: 32 << 20, Shares: 2048, OOMScoreAdj: 900}, sleeper.Process.Pid); err != nil {
 			t.Fatal(err)
 		}
 	}
+	if used, err := tree.WorkingSet(); err != nil || used > 1<<30 {
+		t.Errorf("working set %d: %v", used, err)
+	}
+	score, err := os.ReadFile(fmt.Sprintf("/proc/%d/oom_score_adj", sleeper.Process.Pid))
+	if err != nil || string(score) != "900\n" {
+		t.Errorf("OOM score %q, %v", score, err)
+	}
+	second := tree.Path("pool/sub", "b")
+	if err := tree.Place(second, Limits{MemoryBytes: 64 << 20, Shares: 1024}, sleeper.Process.Pid); err != nil {
+		t.Fatal(err)
+	}
+	checkWeight(t, tree, "pool", 3072)
+	if err := errors.Join(tree.Place(path, Limits{MemoryBytes: 64 << 20, Shares: 2048}, sleeper.Process.Pid), tree.Remove(second)); err != nil {
+		t.Fatal(err)
+	}
+	checkWeight(t, tree, "pool", 2048)
 	if paths, err := tree.List(); err != nil || len(paths) != 1 || paths[0] != path {
 		t.Errorf("%v %v", paths, err)
 	}
@@ -70,5 +89,16 @@ func TestRemoveTouchesOnlyGroupsOfMachines(t *testing.T) {
 	}
 	if err := tree.Remove(tree.Path("pool", "gone")); err != nil {
 		t.Error(err)
+	}
+}
+
+func checkWeight(t *testing.T, tree *Tree, pool string, want uint64) {
+	t.Helper()
+	if cgroups.IsCgroup2UnifiedMode() {
+		return // weights there are not shares; the sum is the same code
+	}
+	got, err := readNumber(filepath.Join(mount, "cpu", tree.parent, pool, "cpu.shares"))
+	if err != nil || got != want {
+		t.Errorf("pool %s has %d shares, want %d (%v)", pool, got, want, err)
 	}
 }

@@ -27,22 +27,43 @@ func (m *Manager) admissible(spec *hostv1.VirtualMachineSpec) error {
 	return nil
 }
 
-// admit keeps the memory of running machines within the host's.
+// reservation is the memory that a machine is guaranteed.
+func reservation(spec *hostv1.VirtualMachineSpec) uint64 {
+	if r := spec.GetMemoryReservationBytes(); r != 0 {
+		return r
+	}
+	return memory(spec)
+}
+
+// Reserved is the memory that running machines are guaranteed together.
+func (m *Manager) Reserved() uint64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.reserved("")
+}
+
+// reserved leaves out one machine; called with the lock held.
+func (m *Manager) reserved(except string) uint64 {
+	var sum uint64
+	for id, other := range m.actors {
+		if id != except && (m.admitted[id] || other.state().Phase.Active()) {
+			sum += reservation(other.record.Spec)
+		}
+	}
+	return sum
+}
+
+// admit keeps the reservations of running machines within the host's memory.
 func (m *Manager) admit(a *actor) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if a.state().Phase.Active() {
 		return nil
 	}
-	want, used := memory(a.record.Spec), uint64(0)
-	for id, other := range m.actors {
-		if id != a.id && (m.admitted[id] || other.state().Phase.Active()) {
-			used += memory(other.record.Spec)
-		}
-	}
+	want, used := reservation(a.record.Spec), m.reserved(a.id)
 	if used+want > m.MemoryBytes {
 		return status.Errorf(codes.ResourceExhausted,
-			"machine %s wants %d MiB of memory; host %s has %d MiB, of which machines use %d MiB: stop one or try another host",
+			"machine %s reserves %d MiB of memory; host %s has %d MiB, of which running machines reserve %d MiB: stop one or try another host",
 			a.id, want>>20, m.HostName, m.MemoryBytes>>20, used>>20)
 	}
 	m.admitted[a.id] = true

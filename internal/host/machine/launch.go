@@ -1,6 +1,7 @@
 package machine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -187,8 +188,10 @@ const vmmOverhead = 192 << 20
 func limits(spec *hostv1.VirtualMachineSpec) cgroup.Limits {
 	memory := memory(spec)
 	return cgroup.Limits{
-		MemoryBytes: memory + memory/32 + qemu.TranslationCache(spec.GetCrx() != nil) + vmmOverhead,
-		Shares:      1024 * uint64(spec.GetVcpus()),
+		MemoryBytes:      memory + memory/32 + qemu.TranslationCache(spec.GetCrx() != nil) + vmmOverhead,
+		ReservationBytes: reservation(spec),
+		Shares:           cmp.Or(uint64(spec.GetCpuShares()), 1024*uint64(spec.GetVcpus())),
+		OOMScoreAdj:      int(spec.GetOomScoreAdj()),
 	}
 }
 

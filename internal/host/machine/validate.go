@@ -38,6 +38,10 @@ func validate(spec *hostv1.VirtualMachineSpec) error {
 		return bad("%d bytes of memory are too few; it needs at least %d MiB", spec.GetMemoryBytes(), minimumMemory>>20)
 	case spec.GetMemoryBytes()%(1<<20) != 0:
 		return bad("memory of %d bytes is not a whole number of MiB", spec.GetMemoryBytes())
+	case spec.GetMemoryReservationBytes() > spec.GetMemoryBytes():
+		return bad("it reserves %d bytes of memory and has only %d; reserve at most those", spec.GetMemoryReservationBytes(), spec.GetMemoryBytes())
+	case spec.GetOomScoreAdj() < -1000 || spec.GetOomScoreAdj() > 1000:
+		return bad("oom_score_adj %d is not between -1000 and 1000", spec.GetOomScoreAdj())
 	case !poolPattern.MatchString(spec.GetResourcePool()):
 		return bad("resource pool %q is not of the form %s", spec.GetResourcePool(), poolPattern)
 	case len(spec.GetPorts()) > maxPorts:

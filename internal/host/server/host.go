@@ -39,23 +39,21 @@ func (s *Host) GetHost(ctx context.Context, _ *hostv1.GetHostRequest) (*hostv1.G
 	if err != nil {
 		return nil, status.Error(codes.Unavailable, err.Error())
 	}
-	size, free, err := datastore(s.Manager.StateDir)
-	if err != nil {
+	var store syscall.Statfs_t
+	if err := syscall.Statfs(s.Manager.StateDir, &store); err != nil {
 		return nil, status.Errorf(codes.Unavailable, "datastore %s: %v", s.Manager.StateDir, err)
+	}
+	used, err := s.Manager.Cgroups.WorkingSet()
+	if err != nil {
+		return nil, status.Errorf(codes.Unavailable, "memory of the machines: %v", err)
 	}
 	return &hostv1.GetHostResponse{
 		Name: s.Manager.HostName, Version: s.Version, Accelerator: string(accelerator),
-		Cpus: s.Manager.CPUs, MemoryBytes: s.Manager.MemoryBytes, StorageBytes: size, StorageFreeBytes: free,
+		Cpus: s.Manager.CPUs, MemoryBytes: s.Manager.MemoryBytes, MemoryUsedBytes: used, MemoryReservedBytes: s.Manager.Reserved(),
+		StorageBytes: store.Blocks * uint64(store.Bsize), StorageFreeBytes: store.Bavail * uint64(store.Bsize),
+		StorageInodes: store.Files, StorageFreeInodes: store.Ffree,
 		CrxKernelVersion: kernel, VmmVersion: version,
 	}, nil
-}
-
-func datastore(dir string) (size, free uint64, err error) {
-	var stat syscall.Statfs_t
-	if err := syscall.Statfs(dir, &stat); err != nil {
-		return 0, 0, err
-	}
-	return stat.Blocks * uint64(stat.Bsize), stat.Bavail * uint64(stat.Bsize), nil
 }
 
 // GetInventory implements hostv1.HostServer.

@@ -4,20 +4,42 @@ package admission
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	v1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
 	podresources "k8s.io/component-helpers/resource"
+	corev1 "k8s.io/component-helpers/scheduling/corev1"
+	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
+	"k8s.io/klog/v2"
+
+	podapi "pacific/api/pod"
+	"pacific/internal/spherelet/qos"
 )
 
-// ReasonNotSupported is the reason of a pod that asks for something that a virtual machine of its own cannot give.
-const ReasonNotSupported = "NotSupported"
+// Reasons of pods that are refused. All but the first are the kubelet's, since controllers and people look for them.
+const (
+	// ReasonNotSupported: it asks for something that a virtual machine of its own cannot give.
+	ReasonNotSupported = "NotSupported"
+	ReasonEvicted      = "Evicted"
+	ReasonSysctl       = "SysctlForbidden"
+	ReasonShutdown     = "NodeShutdown"
+	ReasonAffinity     = "NodeAffinity"
+	ReasonTaint        = "TaintToleration"
+)
 
 // Rejection is why a pod cannot run on this node.
 type Rejection struct {
 	Reason   string
 	Problems []string // each names the field, the cause and the alternative
+	// Short is set when only room is missing, which a critical pod is made.
+	Short []Shortage
+}
+
+// Shortage of a resource: so much too little (thousandths for processors, else whole units).
+type Shortage struct {
+	Resource v1.ResourceName
+	Missing  int64
 }
 
 // Message for the pod's status.
@@ -30,6 +52,14 @@ type Node struct {
 	Allocatable v1.ResourceList
 	// Others are the pods that hold resources of this node: admitted, and neither finished nor gone.
 	Others []*v1.Pod
+	// Object is the Node, for its labels and taints; nil while it is not known.
+	Object *v1.Node
+	// Pressures are the conditions of pressure that the node has.
+	Pressures []v1.NodeConditionType
+	// ShuttingDown: the host is about to go.
+	ShuttingDown bool
+	// UnsafeSysctls may be set beside the safe ones; one that ends in * is a prefix.
+	UnsafeSysctls []string
 }
 
 // Check returns nil when the pod can run on the node.
@@ -37,49 +67,105 @@ func Check(pod *v1.Pod, node Node) *Rejection {
 	if problems := unsupported(&pod.Spec); len(problems) > 0 {
 		return &Rejection{Reason: ReasonNotSupported, Problems: problems}
 	}
-	return fits(pod, node)
-}
-
-func fits(pod *v1.Pod, node Node) *Rejection {
-	if limit, ok := node.Allocatable[v1.ResourcePods]; ok && int64(len(node.Others))+1 > limit.Value() {
-		return outOf(v1.ResourcePods, *resource.NewQuantity(1, resource.DecimalSI), *resource.NewQuantity(int64(len(node.Others)), resource.DecimalSI), limit)
-	}
-	requests := podresources.PodRequests(pod, podresources.PodResourcesOptions{})
-	for _, name := range []v1.ResourceName{v1.ResourceCPU, v1.ResourceMemory, v1.ResourceEphemeralStorage} {
-		want := requests[name]
-		if want.IsZero() {
-			continue
-		}
-		have := node.Allocatable[name]
-		used := used(node.Others, name)
-		left := have.DeepCopy()
-		left.Sub(used)
-		if want.Cmp(left) > 0 {
-			return outOf(name, want, used, have)
+	for _, check := range []func(*v1.Pod, Node) *Rejection{awake, calm, sysctls, placed, fits} {
+		if r := check(pod, node); r != nil {
+			return r
 		}
 	}
 	return nil
 }
 
-func used(pods []*v1.Pod, name v1.ResourceName) resource.Quantity {
-	var sum resource.Quantity
-	for _, p := range pods {
-		sum.Add(podresources.PodRequests(p, podresources.PodResourcesOptions{})[name])
+func awake(_ *v1.Pod, node Node) *Rejection {
+	if !node.ShuttingDown {
+		return nil
 	}
-	return sum
+	return &Rejection{Reason: ReasonShutdown, Problems: []string{"Pod was rejected as the node is shutting down."}}
 }
 
-// outOf has the kubelet's reason and words, since the controllers and people look for them.
-func outOf(name v1.ResourceName, requested, used, capacity resource.Quantity) *Rejection {
-	number := func(q resource.Quantity) int64 {
-		if name == v1.ResourceCPU {
-			return q.MilliValue()
+// calm follows the kubelet's eviction manager: memory pressure keeps out those that guarantee nothing about their use,
+// any other pressure all that are not critical.
+func calm(pod *v1.Pod, node Node) *Rejection {
+	if len(node.Pressures) == 0 || qos.Critical(pod) {
+		return nil
+	}
+	if len(node.Pressures) == 1 && node.Pressures[0] == v1.NodeMemoryPressure {
+		taint := &v1.Taint{Key: v1.TaintNodeMemoryPressure, Effect: v1.TaintEffectNoSchedule}
+		if qos.Class(pod) != v1.PodQOSBestEffort || corev1.TolerationsTolerateTaint(klog.Background(), pod.Spec.Tolerations, taint, false) {
+			return nil
 		}
-		return q.Value()
 	}
-	return &Rejection{
-		Reason: "OutOf" + string(name),
-		Problems: []string{fmt.Sprintf("Node didn't have enough resource: %s, requested: %d, used: %d, capacity: %d",
-			name, number(requested), number(used), number(capacity))},
+	return &Rejection{Reason: ReasonEvicted, Problems: []string{fmt.Sprintf("The node had condition: %v. ", node.Pressures)}}
+}
+
+// placed: a pod may have been bound by hand, or the node changed since.
+func placed(pod *v1.Pod, node Node) *Rejection {
+	if node.Object == nil {
+		return nil
 	}
+	if match, err := nodeaffinity.GetRequiredNodeAffinity(pod).Match(node.Object); err != nil || !match {
+		return &Rejection{Reason: ReasonAffinity, Problems: []string{"Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector"}}
+	}
+	taint, found := corev1.FindMatchingUntoleratedTaint(klog.Background(), node.Object.Spec.Taints, pod.Spec.Tolerations,
+		func(t *v1.Taint) bool { return t.Effect == v1.TaintEffectNoExecute }, false)
+	if found {
+		return &Rejection{Reason: ReasonTaint, Problems: []string{fmt.Sprintf("Predicate TaintToleration failed: node has the taint {%s: %s}, that the pod didn't tolerate", taint.Key, taint.Value)}}
+	}
+	return nil
+}
+
+func fits(pod *v1.Pod, node Node) *Rejection {
+	out := &Rejection{}
+	need := Needs(pod)
+	names := make([]v1.ResourceName, 0, len(need))
+	for name := range need {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		want := need[name]
+		have, counted := node.Allocatable[name]
+		if want == 0 || !counted && !native(name) {
+			continue // a resource that the node does not have is its scheduler's business, as with the kubelet
+		}
+		capacity, used := amount(name, v1.ResourceList{name: have}), int64(0)
+		for _, other := range node.Others {
+			used += Needs(other)[name]
+		}
+		if used+want > capacity {
+			if out.Reason == "" {
+				out.Reason = "OutOf" + string(name)
+			}
+			out.Short = append(out.Short, Shortage{name, used + want - capacity})
+			out.Problems = append(out.Problems, fmt.Sprintf("Node didn't have enough resource: %s, requested: %d, used: %d, capacity: %d",
+				name, want, used, capacity))
+		}
+	}
+	if out.Reason == "" {
+		return nil
+	}
+	return out
+}
+
+// Needs is what a pod takes of its node: its requests, its machine's overhead, and its place.
+func Needs(pod *v1.Pod) map[v1.ResourceName]int64 {
+	requests := podresources.PodRequests(pod, podresources.PodResourcesOptions{})
+	need := map[v1.ResourceName]int64{v1.ResourcePods: 1}
+	for name := range requests {
+		need[name] = amount(name, requests)
+	}
+	need[v1.ResourceMemory] += podapi.UncountedOverhead(pod)
+	return need
+}
+
+func amount(name v1.ResourceName, list v1.ResourceList) int64 {
+	q := list[name]
+	if name == v1.ResourceCPU {
+		return q.MilliValue()
+	}
+	return q.Value()
+}
+
+// native resources are those of Kubernetes itself; a node without hugepages has none of them.
+func native(name v1.ResourceName) bool {
+	return !strings.Contains(string(name), "/")
 }

@@ -1,11 +1,14 @@
 package admission
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 )
 
 func asking(cpu, memory string) *v1.Pod {
@@ -20,6 +23,27 @@ func TestCheck(t *testing.T) {
 	node := Node{
 		Allocatable: v1.ResourceList{v1.ResourceCPU: resource.MustParse("2"), v1.ResourceMemory: resource.MustParse("1Gi"), v1.ResourcePods: resource.MustParse("3")},
 		Others:      []*v1.Pod{asking("500m", "512Mi")},
+		Object: &v1.Node{ObjectMeta: metav1.ObjectMeta{Name: "host-1", Labels: map[string]string{"disk": "ssd"}},
+			Spec: v1.NodeSpec{Taints: []v1.Taint{{Key: "out", Effect: v1.TaintEffectNoExecute}, {Key: "busy", Effect: v1.TaintEffectNoSchedule}}}},
+		UnsafeSysctls: []string{"kernel.msg*", "net.core.somaxconn"},
+	}
+	node.Object.Spec.Taints = node.Object.Spec.Taints[1:]
+	tainted := node
+	tainted.Object = node.Object.DeepCopy()
+	tainted.Object.Spec.Taints[0].Effect = v1.TaintEffectNoExecute
+	leaving, low, packed := node, node, node
+	leaving.ShuttingDown = true
+	low.Pressures = []v1.NodeConditionType{v1.NodeMemoryPressure}
+	packed.Pressures = []v1.NodeConditionType{v1.NodeMemoryPressure, v1.NodeDiskPressure}
+	with := func(edit func(*v1.PodSpec)) *v1.Pod {
+		p := asking("1m", "1Mi")
+		edit(&p.Spec)
+		return p
+	}
+	sysctl := func(name string) *v1.Pod {
+		return with(func(s *v1.PodSpec) {
+			s.SecurityContext = &v1.PodSecurityContext{Sysctls: []v1.Sysctl{{Name: name, Value: "1"}}}
+		})
 	}
 	full := node
 	full.Others = []*v1.Pod{{}, {}, {}}
@@ -41,6 +65,23 @@ func TestCheck(t *testing.T) {
 		{"windows", &v1.Pod{Spec: v1.PodSpec{OS: &v1.PodOS{Name: v1.Windows}}}, node, ReasonNotSupported, []string{"linux"}},
 		{"too many CPUs", asking("1600m", "1Mi"), node, "OutOfcpu", []string{"requested: 1600, used: 500, capacity: 2000"}},
 		{"too much memory", asking("1", "600Mi"), node, "OutOfmemory", []string{"memory"}},
+		{"the overhead counts too", asking("1", "500Mi"), node, "OutOfmemory", []string{"requested: 583008256, used: 595591168, capacity: 1073741824"}},
+		{"hugepages", with(func(s *v1.PodSpec) {
+			s.Containers[0].Resources.Requests["hugepages-2Mi"] = resource.MustParse("4Mi")
+		}), node, "OutOfhugepages-2Mi", []string{"capacity: 0"}},
+		{"devices are the scheduler's business", with(func(s *v1.PodSpec) { s.Containers[0].Resources.Requests["example.com/gpu"] = resource.MustParse("1") }), node, "", nil},
+		{"label that the node has", with(func(s *v1.PodSpec) { s.NodeSelector = map[string]string{"disk": "ssd"} }), node, "", nil},
+		{"label that it has not", with(func(s *v1.PodSpec) { s.NodeSelector = map[string]string{"disk": "tape"} }), node, "NodeAffinity", []string{"didn't match"}},
+		{"taint", asking("1m", "1Mi"), tainted, "TaintToleration", []string{"busy"}},
+		{"tolerated taint", with(func(s *v1.PodSpec) { s.Tolerations = []v1.Toleration{{Operator: v1.TolerationOpExists}} }), tainted, "", nil},
+		{"node goes", asking("1m", "1Mi"), leaving, "NodeShutdown", []string{"Pod was rejected as the node is shutting down."}},
+		{"memory is low for a burstable pod", asking("1m", "1Mi"), low, "", nil},
+		{"memory is low for a best effort pod", &v1.Pod{Spec: v1.PodSpec{Containers: []v1.Container{{Name: "c"}}}}, low, "Evicted", []string{"The node had condition: [MemoryPressure]. "}},
+		{"disk is low", asking("1m", "1Mi"), packed, "Evicted", []string{"DiskPressure"}},
+		{"disk is low for a critical pod", with(func(s *v1.PodSpec) { s.Priority = ptr.To[int32](2_000_000_000) }), packed, "", nil},
+		{"safe sysctl", sysctl("net.ipv4.tcp_syncookies"), node, "", nil},
+		{"allowed sysctls", sysctl("kernel/msgmax"), node, "", nil},
+		{"forbidden sysctl", sysctl("kernel.shmmax"), node, "SysctlForbidden", []string{`forbidden sysctl: "kernel.shmmax" not allowlisted`}},
 		{"too many pods", asking("1", "1Mi"), full, "OutOfpods", []string{"requested: 1, used: 3, capacity: 3"}},
 	}
 	for _, test := range tests {
@@ -59,6 +100,49 @@ func TestCheck(t *testing.T) {
 				if !strings.Contains(r.Message(), s) {
 					t.Errorf("message %q does not say %q", r.Message(), s)
 				}
+			}
+		})
+	}
+}
+
+func TestVictims(t *testing.T) {
+	mib := func(n int64) int64 { return n << 20 }
+	pod := func(name, request, limit string, priority int32) *v1.Pod {
+		p := asking("1m", request)
+		p.Name, p.Spec.Priority = name, &priority
+		if request == "" {
+			p.Spec.Containers[0].Resources = v1.ResourceRequirements{}
+		}
+		if limit != "" {
+			p.Spec.Containers[0].Resources.Limits = v1.ResourceList{v1.ResourceCPU: resource.MustParse("1m"), v1.ResourceMemory: resource.MustParse(limit)}
+		}
+		return p
+	}
+	const critical = 2_000_000_000
+	best, burst, large, sure := pod("best", "0", "", 0), pod("burst", "100Mi", "", 0), pod("large", "900Mi", "", 0), pod("sure", "300Mi", "300Mi", 0)
+	other := pod("critical", "1Gi", "", critical)
+	tests := []struct {
+		name   string
+		others []*v1.Pod
+		short  int64 // MiB
+		want   string
+	}{
+		{"the smallest that is enough", []*v1.Pod{large, burst}, 150, "burst"},
+		{"nobody guaranteed if others do", []*v1.Pod{sure, large, burst}, 300, "large"},
+		{"several", []*v1.Pod{burst, large}, 1000, "burst large"},
+		{"guaranteed at last", []*v1.Pod{sure, burst}, 400, "burst sure"},
+		{"critical ones never", []*v1.Pod{other, burst}, 500, ""},
+		{"best effort has its overhead", []*v1.Pod{best}, 56, "best"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			var names []string
+			for _, v := range Victims(pod("new", "1Mi", "", critical), test.others, []Shortage{{v1.ResourceMemory, mib(test.short)}}) {
+				names = append(names, v.Name)
+			}
+			slices.Sort(names)
+			if got := strings.Join(names, " "); got != test.want {
+				t.Errorf("got %q, want %q", got, test.want)
 			}
 		})
 	}

@@ -18,6 +18,7 @@ import (
 	"k8s.io/utils/clock"
 
 	hostv1 "pacific/api/host/v1"
+	"pacific/internal/spherelet/eviction"
 )
 
 var equal = equality.Semantic.DeepEqual
@@ -39,7 +40,9 @@ type Agent struct {
 	machine Machine
 	kube    kubernetes.Interface
 	host    hostv1.HostClient
+	store   hostv1.ImagesClient
 	poke    chan struct{}
+	known   chan struct{} // closed when hostd has answered
 
 	mu       sync.Mutex
 	last     *hostv1.GetHostResponse
@@ -47,11 +50,43 @@ type Agent struct {
 	lost     error
 	node     *v1.Node
 	reported time.Time
+	images   []v1.ContainerImage
+
+	pressures func() []v1.NodeConditionType
+	ready     func() error
 }
 
 // NewAgent makes an agent.
-func NewAgent(machine Machine, kube kubernetes.Interface, host hostv1.HostClient) *Agent {
-	return &Agent{machine: machine, kube: kube, host: host, poke: make(chan struct{}, 1)}
+func NewAgent(machine Machine, kube kubernetes.Interface, host hostv1.HostClient, images hostv1.ImagesClient) *Agent {
+	return &Agent{machine: machine, kube: kube, host: host, store: images, poke: make(chan struct{}, 1), known: make(chan struct{}),
+		pressures: func() []v1.NodeConditionType { return nil }, ready: func() error { return nil }}
+}
+
+// Watch tells where the node's pressures come from, and what beside hostd can keep it from being ready. It must be called
+// before Run.
+func (a *Agent) Watch(pressures func() []v1.NodeConditionType, ready func() error) {
+	a.pressures, a.ready = pressures, ready
+}
+
+// Known is closed once hostd has said what the host is; before, nothing can be fitted into it.
+func (a *Agent) Known() <-chan struct{} { return a.known }
+
+// Node is the object as it was written last, nil if it never was.
+func (a *Agent) Node() *v1.Node {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.node
+}
+
+// Levels of what may run out, of those that can be seen now.
+func (a *Agent) Levels() map[eviction.Signal]eviction.Level {
+	a.mu.Lock()
+	host := a.last
+	if a.lost != nil {
+		host = nil
+	}
+	a.mu.Unlock()
+	return levels(host, memoryAvailable(), processes())
 }
 
 // Poke asks for a look at the host now, as when hostd has gone or come back.
@@ -110,12 +145,20 @@ func (a *Agent) look(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	host, err := a.host.GetHost(ctx, &hostv1.GetHostRequest{})
+	var list *hostv1.ListImagesResponse
+	if err == nil {
+		list, err = a.store.List(ctx, &hostv1.ListImagesRequest{})
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.lost = err
 	switch {
 	case err == nil:
+		if a.last == nil {
+			close(a.known)
+		}
 		a.last, a.lostAt = host, time.Time{}
+		a.images = images(list.Images)
 	case a.lostAt.IsZero():
 		a.lostAt = time.Now()
 	}
@@ -130,7 +173,7 @@ func (a *Agent) unanswered() bool {
 func (a *Agent) observation(now time.Time) Observation {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	o := Observation{Host: a.last, MemoryAvailable: memoryAvailable()}
+	o := Observation{Host: a.last, Images: a.images, Pressures: a.pressures(), NotReady: a.ready()}
 	switch {
 	case a.last == nil && a.lost == nil:
 		o.Problem = fmt.Errorf("it has not been asked yet")

@@ -9,8 +9,10 @@ import (
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 
 	hostv1 "pacific/api/host/v1"
+	podapi "pacific/api/pod"
 )
 
 // Machine is what does not change while the spherelet runs.
@@ -28,16 +30,13 @@ type Observation struct {
 	Host *hostv1.GetHostResponse
 	// Problem keeps the node from running pods; nil if there is none.
 	Problem error
-	// MemoryAvailable of the host in bytes.
-	MemoryAvailable uint64
+	// NotReady is why the node takes no pods though all works; nil if it does.
+	NotReady error
+	// Pressures of the host.
+	Pressures []v1.NodeConditionType
+	// Images that the host has.
+	Images []v1.ContainerImage
 }
-
-const (
-	// memoryLow is the kubelet's default eviction threshold: below it the host itself is in danger.
-	memoryLow = 100 << 20
-	// storageLow is the share of the datastore that must be free, as percentage: ephemeral disks are sparse and grow.
-	storageLow = 5
-)
 
 // Labels that the node gives itself. Its role is not among them: the API server lets no node choose its own.
 func Labels(m Machine) map[string]string {
@@ -69,6 +68,9 @@ func Status(old v1.NodeStatus, m Machine, o Observation, now time.Time) v1.NodeS
 	out.Addresses = append(out.Addresses, v1.NodeAddress{Type: v1.NodeHostName, Address: m.Name})
 	out.DaemonEndpoints.KubeletEndpoint.Port = m.Port
 	out.NodeInfo = m.System
+	out.Images = o.Images
+	out.RuntimeHandlers = runtimeHandlers()
+	out.Features = &v1.NodeFeatures{SupplementalGroupsPolicy: ptr.To(true)}
 	out.NodeInfo.ContainerRuntimeVersion = "crx://" + orUnknown(o.Host.GetVersion())
 	for _, c := range conditions(o) {
 		setCondition(&out, c, now)
@@ -81,6 +83,16 @@ func Status(old v1.NodeStatus, m Machine, o Observation, now time.Time) v1.NodeS
 	return out
 }
 
+// runtimeHandlers are the default and the one that has a name.
+func runtimeHandlers() []v1.NodeRuntimeHandler {
+	var list []v1.NodeRuntimeHandler
+	for _, name := range []string{"", podapi.Handler} {
+		list = append(list, v1.NodeRuntimeHandler{Name: name, Features: &v1.NodeRuntimeHandlerFeatures{
+			RecursiveReadOnlyMounts: ptr.To(true), UserNamespaces: ptr.To(false)}})
+	}
+	return list
+}
+
 func orUnknown(s string) string {
 	if s == "" {
 		return "unknown"
@@ -89,31 +101,36 @@ func orUnknown(s string) string {
 }
 
 func conditions(o Observation) []v1.NodeCondition {
+	under := func(t v1.NodeConditionType) bool { return slices.Contains(o.Pressures, t) }
 	list := []v1.NodeCondition{
-		pressure(v1.NodeMemoryPressure, o.MemoryAvailable > 0 && o.MemoryAvailable < memoryLow, "Memory",
-			fmt.Sprintf("%d MiB are available on the host", o.MemoryAvailable>>20)),
-		pressure(v1.NodeDiskPressure, storageIsLow(o.Host), "Disk",
-			fmt.Sprintf("%d of %d MiB are free in the datastore", o.Host.GetStorageFreeBytes()>>20, o.Host.GetStorageBytes()>>20)),
-		pressure(v1.NodePIDPressure, false, "PID", ""),
+		pressure(v1.NodeMemoryPressure, under(v1.NodeMemoryPressure), "SufficientMemory", "InsufficientMemory",
+			"machines use nearly all of the memory that they may have, or the host itself is short of it"),
+		pressure(v1.NodeDiskPressure, under(v1.NodeDiskPressure), "NoDiskPressure", "DiskPressure",
+			"the datastore is nearly full"),
+		pressure(v1.NodePIDPressure, under(v1.NodePIDPressure), "SufficientPID", "InsufficientPID",
+			"the host has few process numbers left"),
 	}
-	ready := v1.NodeCondition{Type: v1.NodeReady, Status: v1.ConditionTrue, Reason: "SphereletReady", Message: "spherelet is posting ready status"}
-	if o.Problem != nil {
-		ready.Status, ready.Reason = v1.ConditionFalse, "HypervisorNotReachable"
-		ready.Message = fmt.Sprintf("hostd does not answer: %v; see hostd's log on this host", o.Problem)
-	}
-	return append(list, ready)
+	return append(list, ready(o))
 }
 
-func storageIsLow(h *hostv1.GetHostResponse) bool {
-	return h.GetStorageBytes() > 0 && h.GetStorageFreeBytes()*100 < h.GetStorageBytes()*storageLow
+func ready(o Observation) v1.NodeCondition {
+	c := v1.NodeCondition{Type: v1.NodeReady, Status: v1.ConditionTrue, Reason: "SphereletReady", Message: "spherelet is posting ready status"}
+	switch {
+	case o.NotReady != nil:
+		c.Status, c.Reason, c.Message = v1.ConditionFalse, "SphereletNotReady", o.NotReady.Error()
+	case o.Problem != nil:
+		c.Status, c.Reason = v1.ConditionFalse, "HypervisorNotReachable"
+		c.Message = fmt.Sprintf("hostd does not answer: %v; see hostd's log on this host", o.Problem)
+	}
+	return c
 }
 
-func pressure(t v1.NodeConditionType, is bool, what, detail string) v1.NodeCondition {
+// pressure has the kubelet's reasons with the spherelet's name.
+func pressure(t v1.NodeConditionType, is bool, calm, under, detail string) v1.NodeCondition {
 	if is {
-		return v1.NodeCondition{Type: t, Status: v1.ConditionTrue, Reason: "SphereletHas" + what + "Pressure", Message: detail}
+		return v1.NodeCondition{Type: t, Status: v1.ConditionTrue, Reason: "SphereletHas" + under, Message: detail}
 	}
-	return v1.NodeCondition{Type: t, Status: v1.ConditionFalse, Reason: "SphereletHasNo" + what + "Pressure",
-		Message: "spherelet has no " + string(t)}
+	return v1.NodeCondition{Type: t, Status: v1.ConditionFalse, Reason: "SphereletHas" + calm, Message: "spherelet has no " + string(t)}
 }
 
 func setCondition(s *v1.NodeStatus, c v1.NodeCondition, now time.Time) {

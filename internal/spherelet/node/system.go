@@ -10,6 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/component-base/version"
+
+	"pacific/internal/spherelet/eviction"
 )
 
 // System describes the host this process runs on.
@@ -17,7 +19,7 @@ func System() v1.NodeSystemInfo {
 	return v1.NodeSystemInfo{
 		MachineID:       readLine("/etc/machine-id"),
 		SystemUUID:      systemUUID(),
-		BootID:          readLine("/proc/sys/kernel/random/boot_id"),
+		BootID:          BootID(),
 		KernelVersion:   kernel(),
 		OSImage:         osImage(),
 		KubeletVersion:  version.Get().GitVersion,
@@ -62,6 +64,30 @@ func osImage() string {
 		}
 	}
 	return "Linux"
+}
+
+// BootID of the host's kernel, another after each boot.
+func BootID() string { return readLine("/proc/sys/kernel/random/boot_id") }
+
+// processes are those that the host has room for, and how many more there can be; zero if it cannot be seen. Threads count.
+func processes() (level eviction.Level) {
+	for _, file := range []string{"/proc/sys/kernel/pid_max", "/proc/sys/kernel/threads-max"} {
+		limit, err := strconv.ParseInt(readLine(file), 10, 64)
+		if err == nil && (level.Capacity == 0 || limit < level.Capacity) {
+			level.Capacity = limit
+		}
+	}
+	fields := strings.Fields(readLine("/proc/loadavg")) // 0.00 0.01 0.05 running/all last
+	if len(fields) < 4 || level.Capacity == 0 {
+		return eviction.Level{}
+	}
+	_, all, _ := strings.Cut(fields[3], "/")
+	there, err := strconv.ParseInt(all, 10, 64)
+	if err != nil {
+		return eviction.Level{}
+	}
+	level.Available = level.Capacity - there
+	return level
 }
 
 // memoryAvailable reads MemAvailable of /proc/meminfo in bytes; 0 if it cannot be read.

@@ -20,6 +20,7 @@ import (
 	podapi "pacific/api/pod"
 	"pacific/internal/spherelet/podspec"
 	"pacific/internal/spherelet/podstarts"
+	"pacific/internal/spherelet/runtimeclass"
 )
 
 // callTimeout bounds a call to hostd or an agent that only starts something; a machine's start under load takes longest.
@@ -156,10 +157,13 @@ func (w *Worker) startMachine(ctx context.Context, kind Kind) (*hostv1.VirtualMa
 	pod := w.pod
 	w.mu.Unlock()
 	w.node.Starts.Reached(w.uid, podstarts.MachineRequested, time.Now())
+	if err := runtimeclass.Check(ctx, w.node.Kube, pod); err != nil {
+		return nil, w.complainOfMachine("create", err)
+	}
 	if _, err := w.node.Host.Disks.Create(ctx, &hostv1.CreateDiskRequest{Disk: ephemeralDisk(pod)}); err != nil {
 		return nil, w.complainOfMachine("create the ephemeral disk of", err)
 	}
-	m, err := w.node.Host.Machines.Create(ctx, &hostv1.CreateRequest{Spec: machineSpec(pod, w.node.HostCPUs()), Start: true})
+	m, err := w.node.Host.Machines.Create(ctx, &hostv1.CreateRequest{Spec: machineSpec(pod, w.node.HostCPUs(), w.node.HostMemory()), Start: true})
 	return m, w.complainOfMachine("create", err)
 }
 

@@ -32,6 +32,8 @@ type Kept struct {
 	Outcome   Outcome `json:"outcome,omitempty"`
 	LogsKept  bool    `json:"logsKept,omitempty"`
 	FinalKept bool    `json:"finalKept,omitempty"`
+	// Eviction is why the node ended the pod. It is written with the outcome BEFORE the containers are asked to end.
+	Eviction *Eviction `json:"eviction,omitempty"`
 	// Exit is how the machine ended, where that is the outcome.
 	Exit *Exit `json:"exit,omitempty"`
 	// Allocated are the resources of the containers that were decided on, written BEFORE the agent is told.

@@ -49,8 +49,9 @@ func ephemeralDisk(pod *v1.Pod) *hostv1.Disk {
 	}
 }
 
-func machineSpec(pod *v1.Pod, hostCPUs uint32) *hostv1.VirtualMachineSpec {
-	size := sizing.Of(pod, hostCPUs)
+func machineSpec(pod *v1.Pod, hostCPUs uint32, hostMemory uint64) *hostv1.VirtualMachineSpec {
+	size := sizing.Of(pod, hostCPUs).Within(hostMemory)
+	guarantee := sizing.GuaranteeOf(pod, size, hostMemory)
 	return &hostv1.VirtualMachineSpec{
 		Id:           podapi.MachineID(string(pod.UID)),
 		Name:         pod.Namespace + "/" + pod.Name,
@@ -61,6 +62,10 @@ func machineSpec(pod *v1.Pod, hostCPUs uint32) *hostv1.VirtualMachineSpec {
 		Disks:        []*hostv1.DiskAttachment{{DiskId: podapi.EphemeralDiskID(string(pod.UID)), DeleteWithMachine: true}},
 		Labels:       labels(pod),
 		ResourcePool: pod.Namespace,
+
+		MemoryReservationBytes: guarantee.MemoryBytes,
+		CpuShares:              guarantee.Shares,
+		OomScoreAdj:            guarantee.OOMScoreAdj,
 	}
 }
 

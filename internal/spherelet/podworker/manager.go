@@ -20,6 +20,7 @@ import (
 	"pacific/internal/spherelet/hypervisor"
 	"pacific/internal/spherelet/podspec"
 	"pacific/internal/spherelet/podstarts"
+	"pacific/internal/spherelet/qos"
 )
 
 // Node is what the workers of a node share.
@@ -34,10 +35,12 @@ type Node struct {
 	Tokens      Tokens
 	Environment podspec.Environment
 	HostCPUs    func() uint32
-	Allocatable func() v1.ResourceList
-	Events      record.EventRecorder
-	Starts      *podstarts.Recorder
-	Keep        *Keep
+	HostMemory  func() uint64
+	// Admission is what pods are fitted into, without the other pods.
+	Admission func() admission.Node
+	Events    record.EventRecorder
+	Starts    *podstarts.Recorder
+	Keep      *Keep
 }
 
 // References watches what pods name.
@@ -166,6 +169,9 @@ func (w *Worker) recover(pod *v1.Pod, kept *Kept, machine *hostv1.VirtualMachine
 	}
 	w.state.HandedOver = w.kept.HandedOver
 	w.state.Outcome = w.kept.Outcome
+	if e := w.kept.Eviction; e != nil {
+		w.state.EvictGrace, w.state.QuiesceSince = e.GraceSeconds, time.Now()
+	}
 	w.state.LogsKept, w.state.FinalKept = w.kept.LogsKept, w.kept.FinalKept
 	w.foreign = podFacts(pod).Terminal && kept == nil && machine == nil
 	w.machine = machine
@@ -244,7 +250,10 @@ func (m *Manager) admit(pod *v1.Pod, accepted bool) *admission.Rejection {
 	m.admitting.Lock()
 	defer m.admitting.Unlock()
 	if !accepted {
-		if r := admission.Check(pod, admission.Node{Allocatable: m.node.Allocatable(), Others: m.others(pod)}); r != nil {
+		node := m.node.Admission()
+		node.Others = m.others(pod)
+		r := admission.Check(pod, node)
+		if r != nil && !(len(r.Short) > 0 && qos.Critical(pod) && m.preempt(pod, node.Others, r.Short)) {
 			return r
 		}
 	}

@@ -105,7 +105,7 @@ func (p *planner) quiesced(grace int64) bool {
 
 // finish: the pod has ended by itself. What its users may still want to see is kept, then the machine goes.
 func (p *planner) finish() {
-	if p.Outcome == DeadlineExceeded && p.mayRun() && !p.quiesced(p.Pod.StopGrace) {
+	if grace, ended := p.endedByNode(); ended && p.mayRun() && !p.quiesced(grace) {
 		return
 	}
 	if p.Machine.Exists && p.Machine.Phase == Running && !p.LogsKept && p.HandedOver && p.retries[KeepLogs].failures < keepLogsTries {
@@ -122,6 +122,17 @@ func (p *planner) finish() {
 		}
 	}
 	p.finished()
+}
+
+// endedByNode tells whether the pod does not end by itself, and how long it has.
+func (p *planner) endedByNode() (grace int64, ended bool) {
+	switch p.Outcome {
+	case DeadlineExceeded:
+		return p.Pod.StopGrace, true
+	case Evicted:
+		return p.EvictGrace, true
+	}
+	return 0, false
 }
 
 func (p *planner) finished() {

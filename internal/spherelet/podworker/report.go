@@ -67,6 +67,12 @@ func (w *Worker) statusInput() status.Input {
 	case s.Outcome == DeadlineExceeded && in.Ended, s.Outcome == Completed && deadlineHit(w.agent):
 		in.Failure = &status.Failure{Reason: reasonDeadline, Message: "Pod was active on the node longer than the specified deadline"}
 	}
+	if e := w.kept.Eviction; e != nil && s.Outcome == Evicted {
+		in.Disruption = e.Condition
+		if in.Ended {
+			in.Failure = &status.Failure{Reason: e.Reason, Message: e.Message}
+		}
+	}
 	return in
 }
 
@@ -84,7 +90,8 @@ func deadlineHit(a *agentv1.PodStatus) bool {
 
 // running tells whether containers may still run after the outcome is known; called with the lock held.
 func (w *Worker) running() bool {
-	return w.state.Outcome == DeadlineExceeded && w.state.Machine.Exists && w.state.Machine.Phase == Running && !w.state.Agent.Finished
+	forced := w.state.Outcome == DeadlineExceeded || w.state.Outcome == Evicted
+	return forced && w.state.Machine.Exists && w.state.Machine.Phase == Running && !w.state.Agent.Finished
 }
 
 func isReady(pod *v1.Pod) bool {

@@ -11,6 +11,7 @@ import (
 	"k8s.io/klog/v2"
 	"k8s.io/kubernetes/pkg/kubelet/events"
 
+	podapi "pacific/api/pod"
 	"pacific/internal/spherelet/sizing"
 	"pacific/internal/spherelet/status"
 )
@@ -189,13 +190,16 @@ func amount(name v1.ResourceName, q resource.Quantity) int64 {
 func (m *Manager) reallocate(pod *v1.Pod, room room) *refusal {
 	m.admitting.Lock()
 	defer m.admitting.Unlock()
-	room.Allocatable, room.Used = m.node.Allocatable(), v1.ResourceList{}
+	room.Allocatable, room.Used = m.node.Admission().Allocatable, v1.ResourceList{}
 	for _, other := range m.others(pod) {
 		for name, q := range podresources.PodRequests(other, podresources.PodResourcesOptions{}) {
 			sum := room.Used[name]
 			sum.Add(q)
 			room.Used[name] = sum
 		}
+		memory := room.Used[v1.ResourceMemory]
+		memory.Add(*resource.NewQuantity(podapi.UncountedOverhead(other), resource.BinarySI))
+		room.Used[v1.ResourceMemory] = memory
 	}
 	refused := room.fit(pod)
 	if refused == nil {

@@ -32,6 +32,8 @@ type State struct {
 	StopSent     int64 // -1: not yet
 	// Outcome is set once it is known how the pod ended by itself.
 	Outcome Outcome
+	// EvictGrace are the seconds that an evicted pod has to end.
+	EvictGrace int64
 	// LogsKept and FinalKept: the logs and the last status are on this host's disk.
 	LogsKept, FinalKept bool
 	// Released: the API object may go, or has gone.
@@ -114,12 +116,13 @@ const (
 type Outcome int
 
 // Outcomes: the agent has run all containers to their end; the machine died and must not be started again; the pod's
-// active deadline is over.
+// active deadline is over; the node needs what the pod has.
 const (
 	NoOutcome Outcome = iota
 	Completed
 	MachineDied
 	DeadlineExceeded
+	Evicted
 )
 
 // New is the state of a pod of which nothing is known yet.
@@ -156,7 +159,7 @@ func (s *State) String() string {
 	say(s.Agent.Known && !s.Agent.Started, "agent=idle")
 	say(s.Agent.Started && !s.Agent.Finished, "agent=has-pod")
 	say(s.Agent.Finished, "agent=finished")
-	say(s.Outcome != NoOutcome, "outcome="+[]string{"", "completed", "machine-died", "deadline"}[s.Outcome])
+	say(s.Outcome != NoOutcome, "outcome="+[]string{"", "completed", "machine-died", "deadline", "evicted"}[s.Outcome])
 	say(s.Crashes > 0, fmt.Sprintf("crashes=%d", s.Crashes))
 	say(s.LogsKept, "logs-kept")
 	say(s.FinalKept, "final-kept")

@@ -64,6 +64,8 @@ type Event struct {
 	ContentsChanged bool
 	// Done is the result of an action.
 	Done *Done
+	// Evict: the node ends the pod; it has so many seconds.
+	Evict *int64
 	// Woken: the time of a Wake has come.
 	Woken bool
 }
@@ -125,6 +127,11 @@ func (s *State) apply(e Event, now time.Time) {
 		s.contentsChanged()
 	case e.Done != nil:
 		s.applyDone(*e.Done, now)
+	case e.Evict != nil && s.Outcome == NoOutcome && !s.Pod.Terminal:
+		s.Outcome, s.EvictGrace = Evicted, *e.Evict
+		if s.QuiesceSince.IsZero() {
+			s.QuiesceSince = now
+		}
 	}
 }
 

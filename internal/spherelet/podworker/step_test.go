@@ -17,7 +17,7 @@ import (
 //	machine none|created|running|stopped [starts=N] [ran=SECONDS]
 //	agent idle|has-pod|finished      agent lost
 //	done KIND [rejected]             fail KIND
-//	contents-changed                 after SECONDS
+//	contents-changed                 after SECONDS                   evict [grace=N]
 func TestStep(t *testing.T) {
 	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
 		s := New()
@@ -112,6 +112,9 @@ func parse(d *datadriven.TestData, s *State, now *time.Time) (Event, error) {
 		return Event{Done: &Done{Kind: Kind(arg(0)), Err: errors.New("failed")}}, nil
 	case "contents-changed":
 		return Event{ContentsChanged: true}, nil
+	case "evict":
+		grace := int64(number("grace", 30))
+		return Event{Evict: &grace}, nil
 	case "after":
 		seconds, err := time.ParseDuration(arg(0))
 		*now = now.Add(seconds)

@@ -27,6 +27,10 @@ func setConditions(s *v1.PodStatus, in Input) {
 		c := condition(v1.DisruptionTarget, true, v1.PodReasonTerminationByKubelet, in.Agent.GetEvicted())
 		setCondition(s, c, in)
 	}
+	if in.Disruption != "" {
+		c := condition(v1.DisruptionTarget, true, v1.PodReasonTerminationByKubelet, in.Disruption)
+		setCondition(s, c, in)
+	}
 }
 
 // optional sets a condition that is there only while it is true.

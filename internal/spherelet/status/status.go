@@ -37,6 +37,8 @@ type Input struct {
 	Resize *v1.PodCondition
 	// Generation of the pod that has been acted upon.
 	Generation int64
+	// Disruption is why the node ends the pod, for the condition DisruptionTarget; empty if it does not.
+	Disruption string
 	// Ended: nothing runs and nothing will be started. The phase becomes terminal.
 	Ended bool
 	Now   time.Time

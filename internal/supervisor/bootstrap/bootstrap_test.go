@@ -4,8 +4,13 @@ import (
 	"slices"
 	"testing"
 
+	v1 "k8s.io/api/core/v1"
+	nodev1 "k8s.io/api/node/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+
+	podapi "pacific/api/pod"
 )
 
 func TestEveryManifestIsAnObject(t *testing.T) {
@@ -53,5 +58,26 @@ func TestRolesAreSmall(t *testing.T) {
 				t.Errorf("%s may do more with Secrets than get one by name: %v", role.Name, rule.Verbs)
 			}
 		}
+	}
+}
+
+// The overhead that users see is the one that is counted.
+func TestOverhead(t *testing.T) {
+	objects, err := load(manifests)
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(objects, func(o *unstructured.Unstructured) bool { return o.GetKind() == "RuntimeClass" })
+	if i < 0 {
+		t.Fatal("no RuntimeClass")
+	}
+	var class nodev1.RuntimeClass
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(objects[i].Object, &class); err != nil {
+		t.Fatal(err)
+	}
+	memory := class.Overhead.PodFixed[v1.ResourceMemory]
+	if class.Name != podapi.RuntimeClass || class.Handler != podapi.Handler || memory.Value() != podapi.MemoryOverhead {
+		t.Errorf("class %s with handler %s and overhead %s; api/pod says %s, %s, %d", class.Name, class.Handler, memory.String(),
+			podapi.RuntimeClass, podapi.Handler, podapi.MemoryOverhead)
 	}
 }

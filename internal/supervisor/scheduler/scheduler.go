@@ -12,25 +12,25 @@ import (
 
 // Scheduler is the component.
 type Scheduler struct {
-	options *options.Options
-	plugins []app.Option
+	options    *options.Options
+	plugins    []app.Option
+	kubeconfig string
 }
 
 // Args are the arguments of the kube-scheduler.
 func Args(kubeconfig string) []string {
 	return []string{
-		"--kubeconfig=" + kubeconfig,
+		"--config=" + configFile(kubeconfig),
 		// The lock on etcd's directory lets only one Supervisor run, so there is nobody to elect among.
 		"--leader-elect=false",
 		// Its metrics are in the kube-apiserver's, which is in the same process.
 		"--secure-port=0",
-		"--profiling=false",
 	}
 }
 
-// New parses the arguments of the kube-scheduler and adds plugins to its registry, each made by app.WithPlugin.
-func New(kubeconfig string, plugins ...app.Option) (*Scheduler, error) {
-	s := &Scheduler{options: options.NewOptions(), plugins: plugins}
+// New parses the arguments of the kube-scheduler.
+func New(kubeconfig string) (*Scheduler, error) {
+	s := &Scheduler{options: options.NewOptions(), plugins: ours, kubeconfig: kubeconfig}
 	if err := upstream.Parse(s.Name(), *s.options.Flags, Args(kubeconfig)); err != nil {
 		return nil, err
 	}
