@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -68,12 +69,20 @@ func (w *world) certificates(dir string) {
 	w.check(err)
 	_, err = ca.Ensure(pki.Leaf{CertFile: file("other.crt"), KeyFile: file("other.key"), CommonName: "system:node:host-2", Client: true})
 	w.check(err)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	w.check(err)
-	listener.Close()
-	w.options = &Options{NodeName: "host-1", NodeIP: "127.0.0.1", StateDir: file("state"), Listen: listener.Addr().String(),
+	w.options = &Options{NodeName: "host-1", NodeIP: "127.0.0.1", StateDir: file("state"), Listen: w.freeAddress(),
 		TLSCert: file("tls.crt"), TLSKey: file("tls.key"), ClientCA: file("ca.crt"), ClusterDNS: []string{"10.96.0.10"}, ClusterDomain: "cluster.local", MaxPods: 110}
 	w.https = &http.Client{Transport: &http.Transport{TLSClientConfig: w.tls("client")}}
+}
+
+// freeAddress is below the ports that the kernel gives to clients, so that nobody takes it while a spherelet is down.
+func (w *world) freeAddress() string {
+	for {
+		address := fmt.Sprintf("127.0.0.1:%d", 10000+rand.IntN(20000))
+		if listener, err := net.Listen("tcp", address); err == nil {
+			listener.Close()
+			return address
+		}
+	}
 }
 
 func (w *world) tls(who string) *tls.Config {
