@@ -1,11 +1,13 @@
 package status
 
 import (
+	"slices"
 	"testing"
 	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 	v1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	agentv1 "pacific/api/agent/v1"
@@ -118,6 +120,52 @@ func TestOfIsStable(t *testing.T) {
 	}
 	if c := again.Conditions[0]; c.Message != "not ours" {
 		t.Errorf("another writer's condition was changed: %+v", c)
+	}
+}
+
+// A pod that has used up its storage says so as the kubelet's evicted pods do.
+func TestEvicted(t *testing.T) {
+	in := Input{Pod: podOf("Always", nil, []string{"a"}), Agent: agent(&agentv1.ContainerStatus{Name: "a", State: exited(137)}), Ended: true,
+		Failure: &Failure{Reason: ReasonEvicted, Message: "too much"}, Now: now}
+	in.Agent.Evicted = "too much"
+	s := Of(in)
+	if s.Phase != v1.PodFailed || s.Reason != "Evicted" || s.Message != "too much" || !conditionTrue(s.Conditions, v1.DisruptionTarget) {
+		t.Errorf("%+v", s)
+	}
+}
+
+func TestResizing(t *testing.T) {
+	list := func(cpu, memory string) v1.ResourceList {
+		return v1.ResourceList{v1.ResourceCPU: resource.MustParse(cpu), v1.ResourceMemory: resource.MustParse(memory)}
+	}
+	allocated := map[string]v1.ResourceRequirements{"a": {Requests: list("100m", "10Mi"), Limits: list("200m", "20Mi")}}
+	has := func(limit int64, problem string) *agentv1.PodStatus {
+		return agent(&agentv1.ContainerStatus{Name: "a", State: running(), ResizeError: problem, Resources: &agentv1.Resources{
+			CpuRequestMilli: 100, CpuLimitMilli: 200, MemoryRequestBytes: 10 << 20, MemoryLimitBytes: limit}})
+	}
+	in := Input{Pod: podOf("Always", nil, []string{"a"}), Allocated: allocated, Generation: 2, Now: now}
+	in.Pod.Generation = 2
+	for _, test := range []struct {
+		agent  *agentv1.PodStatus
+		memory string
+		reason string
+		is     bool
+	}{
+		{has(20<<20, ""), "20Mi", "", false},
+		{has(30<<20, ""), "30Mi", "", true},
+		{has(30<<20, "it uses more"), "30Mi", "Error", true},
+	} {
+		in.Agent = test.agent
+		s := Of(in)
+		c := s.ContainerStatuses[0]
+		if c.Resources.Limits.Memory().String() != test.memory || c.AllocatedResources.Memory().String() != "10Mi" {
+			t.Errorf("resources %v, allocated %v; want a limit of %s", c.Resources, c.AllocatedResources, test.memory)
+		}
+		i := slices.IndexFunc(s.Conditions, func(c v1.PodCondition) bool { return c.Type == v1.PodResizeInProgress })
+		if (i >= 0) != test.is || i >= 0 && s.Conditions[i].Reason != test.reason {
+			t.Errorf("conditions %+v", s.Conditions)
+		}
+		in.Pod.Status = s
 	}
 }
 
