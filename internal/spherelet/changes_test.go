@@ -146,3 +146,29 @@ func resizeCondition(s *v1.PodStatus) *v1.PodCondition {
 	}
 	return nil
 }
+
+// Another image comes to a running container once it is there, and not before.
+func TestImageChanges(t *testing.T) {
+	const other, otherDigest = "registry.test/other:1", "sha256:bbbb"
+	w := newWorld(t)
+	w.host.AddImage("registry.test/other", otherDigest)
+	w.start()
+	w.pod("web", func(p *v1.Pod) { p.Generation = 1 })
+	w.await("pod is ready", func() bool { return w.ready("web") })
+	w.change("web", func(p *v1.Pod) { p.Generation, p.Spec.Containers[0].Image = 2, other })
+	w.await("the change is seen", func() bool { return w.get("web").Status.ObservedGeneration == 2 })
+	w.change("web", func(p *v1.Pod) {
+		annotate(p, podapi.AnnotationImages, podapi.Images{"app": {Reference: other, Digest: otherDigest}})
+	})
+	w.await("the agent has it", func() bool {
+		for _, u := range w.agent("web").Updates() {
+			for _, c := range u.Containers {
+				if c.ImageId != otherDigest || c.Image != other {
+					t.Fatalf("the agent got %v", c)
+				}
+				return true
+			}
+		}
+		return false
+	})
+}

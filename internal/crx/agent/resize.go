@@ -37,7 +37,7 @@ func (p *pod) resize(name string) {
 	p.mu.Unlock()
 	switch {
 	case restart:
-		p.tell(podstate.Event{Kind: podstate.Resize, Container: name})
+		p.tell(podstate.Event{Kind: podstate.Restart, Container: name, Message: fmt.Sprintf("Container %s resize requires restart", name)})
 	case err != nil:
 		time.AfterFunc(resizeRetry, func() { p.resize(name) })
 		fallthrough

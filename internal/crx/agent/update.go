@@ -47,6 +47,11 @@ func (p *pod) updateContainer(c *agentv1.Container) error {
 	}
 	s := planContainer(p.spec, c)
 	p.tell(podstate.Event{Kind: podstate.Change, Container: c.GetName(), Spec: &s})
+	if known.GetImage() != c.GetImage() {
+		why := fmt.Sprintf("Container %s definition changed, will be restarted", c.GetName())
+		p.tell(podstate.Event{Kind: podstate.Restart, Container: c.GetName(), Message: why})
+		return nil
+	}
 	p.resize(c.GetName())
 	return nil
 }

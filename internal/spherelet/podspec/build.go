@@ -34,6 +34,8 @@ type Environment struct {
 
 // Image is the image of a container as the host has it.
 type Image struct {
+	// Reference as the pod named it when the image was resolved.
+	Reference string
 	Digest string
 	LUN    int32
 	// Filesystem of the disk.
@@ -151,7 +153,7 @@ func (b *builder) ephemeral() []*agentv1.Container {
 	var list []*agentv1.Container
 	for i := range b.in.Pod.Spec.EphemeralContainers {
 		e := &b.in.Pod.Spec.EphemeralContainers[i]
-		if b.in.Images[e.Name].Digest == "" {
+		if b.in.Images[e.Name].Reference != e.Image {
 			continue
 		}
 		c := b.orError(asContainer(e))

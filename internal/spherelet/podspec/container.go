@@ -41,6 +41,9 @@ func (b *builder) container(c *v1.Container) (*agentv1.Container, error) {
 	}
 	mapping := expansion.MappingFuncFor(env.values)
 	image := b.in.Images[c.Name]
+	if image.Reference != c.Image {
+		image = Image{} // it was changed, and the new one is not there yet
+	}
 	out := &agentv1.Container{
 		Name:                             c.Name,
 		Image:                            c.Image,

@@ -42,7 +42,7 @@ func build(t *testing.T, edit func(*v1.Pod)) *agentv1.Pod {
 		Spec: v1.PodSpec{NodeName: "host-1", Containers: []v1.Container{{Name: "c", Image: "i"}}}}
 	edit(pod)
 	out, err := Build(Input{Pod: pod, Contents: contents(), Network: podapi.Network{Addresses: []string{"10.244.1.2/32"}}, Size: sizing.Size{VCPUs: 2, MemoryBytes: 512 << 20},
-		Images: map[string]Image{"c": {Digest: "sha256:a", LUN: 3, Filesystem: "erofs"}}, Now: time.Unix(1000, 0)}, env)
+		Images: map[string]Image{"c": {Reference: pod.Spec.Containers[0].Image, Digest: "sha256:a", LUN: 3, Filesystem: "erofs"}}, Now: time.Unix(1000, 0)}, env)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -53,20 +53,22 @@ func Images(pod *v1.Pod) podapi.Images {
 // imagesState is that of the images without which the pod cannot start. Ephemeral containers wait for theirs alone.
 func imagesState(pod *v1.Pod) ImagesState {
 	images := Images(pod)
-	var names []string
+	wanted := map[string]string{}
 	for _, list := range [][]v1.Container{pod.Spec.InitContainers, pod.Spec.Containers} {
 		for _, c := range list {
-			names = append(names, c.Name)
+			wanted[c.Name] = c.Image
 		}
 	}
 	for _, v := range pod.Spec.Volumes {
 		if v.Image != nil {
-			names = append(names, podapi.VolumeKey(v.Name))
+			wanted[podapi.VolumeKey(v.Name)] = v.Image.Reference
 		}
 	}
 	state := ImagesReady
-	for _, name := range names {
+	for name, reference := range wanted {
 		switch image := images[name]; {
+		case image.Reference != reference: // another one than the pod names by now
+			state = ImagesPending
 		case image.Ready():
 		case image.Reason != "":
 			return ImagesFailed

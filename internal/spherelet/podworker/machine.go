@@ -77,9 +77,10 @@ func (w *Worker) attach(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 
+	known := Images(pod)
 	byDigest := map[string][]string{} // containers
 	reference := map[string]podapi.Image{}
-	for container, image := range Images(pod) {
+	for container, image := range known {
 		if image.Ready() {
 			byDigest[image.Digest] = append(byDigest[image.Digest], container)
 			reference[image.Digest] = image
@@ -98,6 +99,7 @@ func (w *Worker) attach(ctx context.Context) error {
 				problems = append(problems, err)
 			}
 			for _, c := range containers {
+				image.Reference = known[c].Reference
 				images[c] = image
 			}
 		})

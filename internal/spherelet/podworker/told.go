@@ -76,6 +76,9 @@ func (t told) updates(pod *agentv1.Pod, deadline int64) []*agentv1.UpdateRequest
 	}
 	for _, list := range [][]*agentv1.Container{pod.InitContainers, pod.Containers} {
 		for _, c := range list {
+			if c.ImageId == "" && c.ConfigError == "" {
+				continue // it goes on as it is until its new image is there
+			}
 			if t.news("container/"+c.Name, c) {
 				r := request(proto.Size(c))
 				r.Containers = append(r.Containers, c)

@@ -97,7 +97,7 @@ func (m *Machine) ensure(c *Container) {
 		m.startFailed(c, Event{Fault: ConfigError, Message: c.ConfigError})
 		return
 	}
-	if c.Exit != nil && !c.resized {
+	if c.Exit != nil && !c.changed {
 		if c.backoff.inSince(c.Exit.FinishedAt, m.now) {
 			c.next = c.Exit.FinishedAt.Add(c.backoff.Duration)
 			c.wait("CrashLoopBackOff", c.backoffMessage(m.plan.Pod))
@@ -109,7 +109,7 @@ func (m *Machine) ensure(c *Container) {
 		}
 		c.backoff.advance(c.Exit.FinishedAt, m.now)
 	}
-	c.Starting, c.ran, c.resized = true, true, false
+	c.Starting, c.ran, c.changed = true, true, false
 	m.do(Action{Kind: Start, Container: c.Name, Attempt: c.Starts})
 	c.Starts++
 }

@@ -26,8 +26,8 @@ type Container struct {
 	Last            *Termination // how the one before it ended
 
 	ran     bool      // was started in this VM
-	again   bool      // runs again though it is done, in a new VM or after a resize
-	resized bool      // restarts for its new resources, at once
+	again   bool      // runs again though it is done, in a new VM or with a new configuration
+	changed bool      // restarts for its new configuration, at once
 	next    time.Time // not started before
 	noted   bool      // the present back-off was told
 	backoff backoff
@@ -126,7 +126,7 @@ func (c *Container) backoffMessage(pod string) string {
 // exited notes the end of a run.
 func (c *Container) exited(end Termination) {
 	c.Starting, c.Running, c.stop = false, false, nil
-	c.Up, c.Ready, c.HookBusy, c.noted, c.again = false, false, false, false, c.resized
+	c.Up, c.Ready, c.HookBusy, c.noted, c.again = false, false, false, false, c.changed
 	c.Reason, c.Message, c.next = "", "", time.Time{}
 	c.Last, c.Exit = c.Exit, &end
 }

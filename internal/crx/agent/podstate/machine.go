@@ -133,8 +133,8 @@ func (m *Machine) container(c *Container, e Event) {
 		m.unhealthy(c, e.Message)
 	case Change:
 		m.change(c, *e.Spec)
-	case Resize:
-		m.resize(c)
+	case Restart:
+		m.restart(c, e.Message)
 	}
 }
 
@@ -156,14 +156,14 @@ func (m *Machine) change(c *Container, s Spec) {
 	c.Spec = s
 }
 
-// resize restarts a container, whatever its policy: its exit is not its own.
-func (m *Machine) resize(c *Container) {
+// restart restarts a container, whatever its policy: its exit is not its own.
+func (m *Machine) restart(c *Container, why string) {
 	if !c.Running || m.stopping || c.stop != nil {
 		return
 	}
-	c.resized = true
+	c.changed = true
 	m.act(ProbeEnd, c)
-	m.beginStop(c, m.now.Add(m.plan.Grace), fmt.Sprintf("Container %s resize requires restart", c.Name))
+	m.beginStop(c, m.now.Add(m.plan.Grace), why)
 }
 
 // evict ends the pod for good.

@@ -65,7 +65,7 @@ type Event struct {
 	ID        string        // Started, StartFailed
 	End       Termination   // Exited; StartFailed with Fault StartError
 	Fault     Fault         // StartFailed
-	Message   string        // StartFailed, HookFailed, Unhealthy, Evict
+	Message   string        // StartFailed, HookFailed, Unhealthy, Evict, Restart
 	Grace     time.Duration // Stop, Deadline
 	Spec      *Spec         // Add, Change
 }
@@ -89,7 +89,7 @@ const (
 	Evict       EventKind = "evict"    // the pod uses more storage than it may; Message says which
 	Add         EventKind = "add"      // an ephemeral container; one that is known already stays as it is
 	Change      EventKind = "change"   // a container's configuration, for its next start
-	Resize      EventKind = "resize"   // the container has to restart for its new resources
+	Restart     EventKind = "restart"  // the container has to restart for its new configuration; Message says why
 	Deadline    EventKind = "deadline" // the active deadline: Grace from now, 0 for none
 	Tick        EventKind = "tick"     // the time of Machine.Wake has come
 )
