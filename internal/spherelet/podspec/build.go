@@ -36,8 +36,8 @@ type Environment struct {
 type Image struct {
 	// Reference as the pod named it when the image was resolved.
 	Reference string
-	Digest string
-	LUN    int32
+	Digest    string
+	LUN       int32
 	// Filesystem of the disk.
 	Filesystem string
 	// Config is the OCI image configuration.
