@@ -16,11 +16,15 @@ import (
 	"pacific/internal/spherelet/status"
 )
 
-// Resources of the containers of a pod by name; ephemeral containers have none.
+// Resources of the containers of a pod by name, and those of the pod itself under the name of none. Ephemeral containers
+// have none.
 type Resources map[string]v1.ResourceRequirements
 
 func resourcesOf(pod *v1.Pod) Resources {
 	all := Resources{}
+	if r := pod.Spec.Resources; r != nil {
+		all[status.OfPod] = *r.DeepCopy()
+	}
 	for _, list := range [][]v1.Container{pod.Spec.InitContainers, pod.Spec.Containers} {
 		for _, c := range list {
 			all[c.Name] = *c.Resources.DeepCopy()
@@ -35,6 +39,9 @@ func (r Resources) in(pod *v1.Pod) *v1.Pod {
 		return pod
 	}
 	pod = pod.DeepCopy()
+	if have, ok := r[status.OfPod]; ok {
+		pod.Spec.Resources = &have
+	}
 	for _, list := range [][]v1.Container{pod.Spec.InitContainers, pod.Spec.Containers} {
 		for i := range list {
 			if have, ok := r[list[i].Name]; ok {

@@ -9,6 +9,16 @@ import (
 	agentv1 "pacific/api/agent/v1"
 )
 
+// OfPod is the name of the pod's own resources among those of its containers.
+const OfPod = ""
+
+// setResources shows the resources of the pod itself, which its machine has.
+func setResources(s *v1.PodStatus, in Input) {
+	if allocated, ok := in.Allocated[OfPod]; ok {
+		s.AllocatedResources, s.Resources = allocated.Requests.DeepCopy(), allocated.DeepCopy()
+	}
+}
+
 // Resizing is the condition PodResizeInProgress while a running container does not have the resources that were allocated to
 // it; nil when all have.
 func Resizing(pod *v1.Pod, allocated map[string]v1.ResourceRequirements, agent *agentv1.PodStatus) *v1.PodCondition {

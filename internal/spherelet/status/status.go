@@ -69,6 +69,7 @@ func Of(in Input) v1.PodStatus {
 	out.InitContainerStatuses = containers(in, pod.Spec.InitContainers, in.Agent.GetInitContainers(), pod.Status.InitContainerStatuses)
 	out.ContainerStatuses = containers(in, pod.Spec.Containers, in.Agent.GetContainers(), pod.Status.ContainerStatuses)
 	setAddresses(&out, in)
+	setResources(&out, in)
 
 	out.Phase = phase(pod, &out, in.Ended)
 	out.Reason, out.Message = "", ""
