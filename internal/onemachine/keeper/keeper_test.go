@@ -2,11 +2,13 @@ package keeper
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -35,6 +37,9 @@ type bench struct {
 	*testing.T
 	keeper *Keeper
 	dir    string
+
+	mu      sync.Mutex
+	started []*exec.Cmd
 }
 
 func newBench(t *testing.T) *bench {
@@ -46,19 +51,28 @@ func newBench(t *testing.T) *bench {
 		Starter: func(d plan.Daemon) *exec.Cmd {
 			cmd := exec.Command(os.Args[0], append([]string{d.Name}, d.Command()...)...)
 			cmd.Env = append(os.Environ(), "STARTER_RECORDS="+dir)
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			b.started = append(b.started, cmd)
 			return cmd
 		},
 		SupervisorReady: func(context.Context) error { return nil },
 	}
-	t.Cleanup(func() {
-		names, _ := b.keeper.Records.Names()
-		for _, name := range names {
-			if rec, ok := b.keeper.Records.Running(name); ok {
-				_ = rec.Terminate(time.Second)
-			}
-		}
-	})
+	t.Cleanup(b.end)
 	return b
+}
+
+// end ends whatever keepers started, also what has not recorded itself yet and would write into the deleted directory.
+func (b *bench) end() {
+	for _, cmd := range b.started {
+		if cmd.Process == nil {
+			continue
+		}
+		_ = cmd.Process.Kill() // its keeper has reaped it, or will
+		for !errors.Is(cmd.Process.Signal(syscall.Signal(0)), os.ErrProcessDone) {
+			time.Sleep(time.Millisecond)
+		}
+	}
 }
 
 func (b *bench) daemon(name string, args ...string) plan.Daemon {
