@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"time"
 
 	"github.com/hashicorp/yamux"
@@ -31,6 +32,11 @@ type port interface {
 	io.ReadWriter
 	SetDeadline(time.Time) error
 	SetWriteDeadline(time.Time) error
+}
+
+// ServeConn does the same over a connection within one machine, to its end or that of ctx.
+func ServeConn(ctx context.Context, conn net.Conn, handle func(*Session)) error {
+	return serve(ctx, conn, handle)
 }
 
 func serve(ctx context.Context, p port, handle func(*Session)) error {

@@ -7,9 +7,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	agentv1 "pacific/api/agent/v1"
 	hostv1 "pacific/api/host/v1"
@@ -96,19 +100,44 @@ func (h *host) startPod(id string) {
 	}
 	stage("running")
 	h.t.Logf("memory: %s", memoryOf(h, vm.Pid))
+	_, err = h.machines.Stop(h.ctx(), &hostv1.StopRequest{Id: id, Grace: durationpb.New(20 * time.Second)})
+	h.must(err)
+	console, _ := os.ReadFile(filepath.Join(h.dir, "state", "machines", id, "console.log"))
+	h.t.Logf("console:\n%s", console)
 }
 
-// memoryOf a process, by what the kernel counts.
+// memoryOf a process: what it has for itself, by what it is mapped from, the largest parts.
 func memoryOf(h *host, pid int32) string {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps", pid))
 	h.must(err)
-	var parts []string
+	dirty, name := map[string]int{}, ""
 	for _, line := range strings.Split(string(text), "\n") {
-		for _, name := range []string{"Rss:", "Pss:", "Private_Dirty:", "Shared_Clean:", "Private_Clean:"} {
-			if strings.HasPrefix(line, name) {
-				parts = append(parts, strings.Join(strings.Fields(line), " "))
+		fields := strings.Fields(line)
+		switch {
+		case len(fields) >= 5 && strings.Contains(fields[0], "-"):
+			// Anonymous memory by the size of its mapping, which tells the translation cache.
+			name = "anonymous"
+			if len(fields) > 5 {
+				name = filepath.Base(fields[5])
 			}
+		case len(fields) == 3 && fields[0] == "Size:" && name == "anonymous":
+			name += " of " + fields[1] + " kB"
+		case len(fields) == 3 && (fields[0] == "Private_Dirty:" || fields[0] == "Pss:"):
+			n, err := strconv.Atoi(fields[1])
+			h.must(err)
+			if fields[0] == "Pss:" {
+				dirty["PSS in all"] += n
+				continue
+			}
+			dirty[name] += n
 		}
 	}
+	var parts []string
+	for name, n := range dirty {
+		if n >= 1024 {
+			parts = append(parts, fmt.Sprintf("%s: %d MiB", name, n>>10))
+		}
+	}
+	slices.Sort(parts)
 	return strings.Join(parts, ", ")
 }

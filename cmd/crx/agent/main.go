@@ -12,11 +12,15 @@ import (
 	"pacific/internal/channel"
 	"pacific/internal/crx/agent"
 	"pacific/internal/crx/agent/runtime"
+	"pacific/internal/crx/hold"
 )
 
 func main() {
 	runtime.Init()
 	runtime.PauseInit()
+	if len(os.Args) == 2 && os.Args[1] == agent.RehearsalArg {
+		return
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	if err := run(ctx); err != nil && ctx.Err() == nil {
@@ -26,6 +30,11 @@ func main() {
 }
 
 func run(ctx context.Context) error {
+	if hold.Pending() {
+		if err := agent.Rehearse(ctx); err != nil {
+			fmt.Fprintln(os.Stderr, "agent: rehearsal:", err)
+		}
+	}
 	port, err := channel.FindPort(ctx, crx.PersonalityPort)
 	if err != nil {
 		return err

@@ -28,6 +28,7 @@ type Agent struct {
 	runtime  *runtime.Runtime
 	sessions session.Table
 	rpc      *ttrpc.Server
+	image    string // directory that stands for the image disk, in a rehearsal
 	calls    *listener
 
 	mu      sync.Mutex

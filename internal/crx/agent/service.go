@@ -26,6 +26,9 @@ func (a *Agent) Start(_ context.Context, req *agentv1.StartRequest) (*agentv1.St
 		return &agentv1.StartResponse{}, nil
 	}
 	a.pod = newPod(a.runtime, req.GetPod())
+	if a.image != "" {
+		a.pod.volumes.Disks.Provide(0, a.image)
+	}
 	close(a.arrived)
 	go a.pod.run()
 	return &agentv1.StartResponse{}, nil

@@ -32,6 +32,15 @@ type mounted struct {
 // NewDisks makes mount points below dir.
 func NewDisks(dir string) *Disks { return &Disks{dir: dir, mounted: map[int32]*mounted{}} }
 
+// Provide says that the disk is mounted already.
+func (d *Disks) Provide(lun int32, path string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	m := &mounted{path: path}
+	m.once.Do(func() {})
+	d.mounted[lun] = m
+}
+
 // attachTimeout bounds the wait for a disk that the host says it has attached.
 const attachTimeout = time.Minute
 

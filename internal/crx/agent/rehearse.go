@@ -1,0 +1,127 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	agentv1 "pacific/api/agent/v1"
+	"pacific/api/crx"
+	"pacific/internal/channel"
+
+	"golang.org/x/sys/unix"
+)
+
+// RehearsalArg makes the program end at once: it is the container of a rehearsal.
+const RehearsalArg = "rehearsal"
+
+// rehearsalTimeout is generous, since templates are made with the least priority. What is missed makes clones slower, not wrong.
+const rehearsalTimeout = 2 * time.Minute
+
+const rehearsalDir = runDir + "/rehearsal"
+
+// Rehearse runs a throw-away pod in the machine of a template, by the same calls as a host: what is done once in the life of a process
+// or of a kernel is then done in all clones. The pod has no network, since the kernel makes the secrets of its connections when
+// it first has one.
+func Rehearse(ctx context.Context) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, rehearsalTimeout)
+	defer cancel()
+	defer func() {
+		err = errors.Join(err, clearRehearsal())
+		runtime.GC() // what it left, lest each clone collects it
+	}()
+	disk := filepath.Join(rehearsalDir, "disk")
+	if err := errors.Join(os.MkdirAll(disk, 0o755), os.Symlink(disk, ephemeralDir)); err != nil {
+		return err
+	}
+	a, err := New()
+	if err != nil {
+		return err
+	}
+	a.image = "/" // the machine's own
+	return a.rehearse(ctx)
+}
+
+func (a *Agent) rehearse(ctx context.Context) error {
+	serving, stop := context.WithCancel(ctx)
+	defer stop()
+	host, guest := net.Pipe()
+	go func() { _ = a.rpc.Serve(serving, a.calls) }()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = channel.ServeConn(serving, guest, a.serve)
+	}()
+	defer func() {
+		stop()
+		<-ended
+		host.Close()
+		guest.Close()
+		_ = a.rpc.Close()
+	}()
+	session, err := channel.NewSession(ctx, host)
+	if err != nil {
+		return err
+	}
+	defer session.Close()
+	client, err := session.RPC(ctx)
+	if err != nil {
+		return err
+	}
+	return play(ctx, agentv1.NewAgentClient(client))
+}
+
+// play starts the pod and waits for its end.
+func play(ctx context.Context, agent agentv1.AgentClient) error {
+	if _, err := agent.Start(ctx, &agentv1.StartRequest{Pod: rehearsalPod()}); err != nil {
+		return err
+	}
+	watch, err := agent.Watch(ctx, &agentv1.WatchRequest{})
+	if err != nil {
+		return err
+	}
+	for {
+		status, err := watch.Recv()
+		if err != nil {
+			return err
+		}
+		if len(status.GetContainers()) != 1 {
+			continue
+		}
+		state := status.GetContainers()[0].GetState()
+		switch end := state.GetTerminated(); {
+		case end != nil && end.GetExitCode() != 0:
+			return fmt.Errorf("the container ended with code %d: %s", end.GetExitCode(), end.GetMessage())
+		case end != nil:
+			return nil
+		}
+	}
+}
+
+func rehearsalPod() *agentv1.Pod {
+	return &agentv1.Pod{
+		Uid: "rehearsal", Namespace: "rehearsal", Name: "rehearsal", Hostname: "rehearsal", RestartPolicy: agentv1.RestartPolicy_NEVER,
+		Dns: &agentv1.Dns{Servers: []string{"192.0.2.1"}, Searches: []string{"rehearsal"}},
+		Volumes: []*agentv1.Volume{{Name: "files", Source: &agentv1.Volume_Files_{Files: &agentv1.Volume_Files{
+			DefaultMode: 0o644, Files: []*agentv1.File{{Path: "file", Data: []byte("content")}},
+		}}}},
+		Containers: []*agentv1.Container{{
+			Name: "rehearsal", Image: "rehearsal", ImageDisk: &agentv1.Disk{ReadOnly: true}, ImageConfig: []byte(`{"config":{"Env":["A=B"],"WorkingDir":"/"}}`),
+			Command: []string{crx.PersonalityPath, RehearsalArg}, TerminationMessagePath: "/dev/termination-log",
+			Mounts: []*agentv1.Mount{{Volume: "files", Path: "/run/files", ReadOnly: true}},
+		}},
+	}
+}
+
+// clearRehearsal leaves the machine as it was.
+func clearRehearsal() error {
+	if err := unix.Unmount(shmDir, unix.MNT_DETACH); err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOENT) {
+		return fmt.Errorf("unmount %s: %w", shmDir, err)
+	}
+	return errors.Join(os.RemoveAll(ephemeralDir), os.RemoveAll(runDir))
+}
