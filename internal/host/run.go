@@ -43,7 +43,7 @@ func Run(ctx context.Context, o *Options) error {
 	}
 	go d.accelerator.find(ctx)
 	if o.InstantClone {
-		go d.templates.Run(ctx)
+		defer d.makeTemplates(ctx)()
 	}
 	// Running guests come first: none of them waits for a certificate or an address.
 	if d.machines, err = machine.Open(d.config); err != nil {
@@ -73,6 +73,20 @@ type daemon struct {
 	machines    *machine.Manager
 	accelerator *chosen
 	templates   *template.Templates
+}
+
+// makeTemplates makes templates until the function that it returns is called. That waits, so that none is left half made.
+func (d *daemon) makeTemplates(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		d.templates.Run(ctx)
+	}()
+	return func() {
+		cancel()
+		<-ended
+	}
 }
 
 // claim makes the directories and keeps a second hostd out of them.
