@@ -68,3 +68,20 @@ func (h *host) awaitTemplate() {
 	}
 	h.t.Fatal("no template is made")
 }
+
+// Processors that wait in a template go on in its clones.
+func TestCloneWithTwoProcessors(t *testing.T) {
+	h := newHost(t, "--templates", "test:2:128:1")
+	h.awaitTemplate()
+	for _, id := range []string{"two-a", "two-b"} {
+		spec := crxSpec(id)
+		spec.Vcpus = 2
+		vm := h.boot(spec)
+		if line := h.say(vm, "cmdline"); !strings.Contains(line, "crx.template=1") {
+			t.Errorf("it is no clone: %q", line)
+		}
+		h.clock(vm)
+		h.destroy(id)
+	}
+	h.empty()
+}
