@@ -4,6 +4,7 @@ package host_test
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -83,5 +84,29 @@ func TestCloneWithTwoProcessors(t *testing.T) {
 		h.clock(vm)
 		h.destroy(id)
 	}
+	h.empty()
+}
+
+// hostd is killed while it makes a template, and comes back to a damaged one: machines start all the same, and there is a good
+// template again.
+func TestTemplatesThatFail(t *testing.T) {
+	h := newHost(t, "--templates", "test:1:128:1")
+	time.Sleep(time.Second) // so that the template's guest is booting, most likely
+	h.kill()
+	h.start()
+	h.awaitTemplate()
+	h.boot(crxSpec("before"))
+	h.destroy("before")
+	h.kill()
+	files, err := filepath.Glob(filepath.Join(h.dir, "state", "templates", "*", "state"))
+	h.must(err)
+	if len(files) != 1 {
+		t.Fatalf("templates %v", files)
+	}
+	h.must(os.WriteFile(files[0], []byte("damaged"), 0o600))
+	h.start()
+	h.boot(crxSpec("after"))
+	h.destroy("after")
+	h.awaitTemplate()
 	h.empty()
 }
