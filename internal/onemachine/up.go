@@ -161,6 +161,9 @@ func (u *Up) preflight(ctx context.Context, in instance.Instance, earlier *insta
 		_, facts.Running = records(l).Running(layout.Supervisor)
 		facts.Subnet = network.Free(in.ID)
 	}
+	if ctx.Err() != nil { // what was cut off looks like something missing
+		return ctx.Err()
+	}
 	problems := preflight.Problems(facts, wanted)
 	if len(problems) == 0 {
 		return nil

@@ -81,11 +81,15 @@ func (p *parts) run(ctx context.Context) error {
 	p.startPods(ctx)
 
 	endpoint := &server.Server{Pods: p.workers, NodeName: p.options.NodeName, Starts: starts, Metrics: p.metrics, Healthy: p.agent.Healthy}
+	served := make(chan struct{})
 	go func() {
+		defer close(served)
 		if err := endpoint.Serve(ctx, p.options.Listen, tlsConfig); err != nil {
 			cancel(err)
 		}
 	}()
+	// The next spherelet listens at the same address.
+	defer func() { cancel(nil); <-served }()
 	err = p.startWorkers(ctx)
 	if err == nil {
 		err = p.watchHost(ctx)
