@@ -106,6 +106,7 @@ func (w *world) start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	p := &parts{options: w.options, kube: w.kube, host: client, events: w.events, metrics: registry(), dial: fakeagent.Dial}
 	done := make(chan error, 1)
+	watched := w.watches()
 	go func() { done <- p.run(ctx) }()
 	w.stop = func() {
 		cancel()
@@ -115,6 +116,19 @@ func (w *world) start() {
 		stopHostd()
 		client.Close()
 	}
+	// The fake API does not tell a watch what was changed since the list before it.
+	w.await("pods are watched", func() bool { return w.watches() > watched })
+}
+
+// watches counts how often pods began to be watched.
+func (w *world) watches() int {
+	count := 0
+	for _, action := range w.kube.Actions() {
+		if action.Matches("watch", "pods") {
+			count++
+		}
+	}
+	return count
 }
 
 func (w *world) kill() {
