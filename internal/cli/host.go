@@ -18,7 +18,7 @@ import (
 
 func hostCommand(home *homeFlag) *cobra.Command {
 	cmd := &cobra.Command{Use: "host", Short: "Look at hosts as their hypervisor daemons see them"}
-	cmd.AddCommand(hostListCommand(home), inventoryCommand(home))
+	cmd.AddCommand(hostListCommand(home), inventoryCommand(home), shutdownCommand(home))
 	return cmd
 }
 

@@ -24,6 +24,14 @@ func unsupported(spec *v1.PodSpec) []string {
 	if spec.OS != nil && spec.OS.Name != v1.Linux {
 		add("spec.os.name %q: this node runs only linux pods", spec.OS.Name)
 	}
+	if s := spec.SecurityContext; s != nil {
+		if s.WindowsOptions != nil && s.WindowsOptions.HostProcess != nil && *s.WindowsOptions.HostProcess {
+			add("spec.securityContext.windowsOptions: this node runs only linux pods")
+		}
+		if confined(s.AppArmorProfile) {
+			add("spec.securityContext.appArmorProfile: %s", noAppArmor)
+		}
+	}
 	if len(spec.ResourceClaims) > 0 {
 		add("spec.resourceClaims: this node has no devices to claim; remove the field")
 	}
@@ -48,6 +56,9 @@ func unsupportedContainers(list string, containers []v1.Container) []string {
 				add(fmt.Sprintf("ports[%d].hostPort", j), "a Native Pod has no ports on the host; use a Service of type NodePort or LoadBalancer")
 			}
 		}
+		if len(c.Resources.Claims) > 0 {
+			add("resources.claims", "this node has no devices to claim; remove the field")
+		}
 		if len(c.VolumeDevices) > 0 {
 			add("volumeDevices", "raw block volumes are not supported on this node; use volumeMounts")
 		}
@@ -60,8 +71,8 @@ func unsupportedContainers(list string, containers []v1.Container) []string {
 			if s.WindowsOptions != nil && s.WindowsOptions.HostProcess != nil && *s.WindowsOptions.HostProcess {
 				add("securityContext.windowsOptions", "this node runs only linux pods")
 			}
-			if s.AppArmorProfile != nil && s.AppArmorProfile.Type == v1.AppArmorProfileTypeLocalhost {
-				add("securityContext.appArmorProfile", "the kernel of a Native Pod has no AppArmor; use seccompProfile")
+			if confined(s.AppArmorProfile) {
+				add("securityContext.appArmorProfile", noAppArmor)
 			}
 		}
 		for _, e := range c.Env {
@@ -71,6 +82,13 @@ func unsupportedContainers(list string, containers []v1.Container) []string {
 		}
 	}
 	return problems
+}
+
+const noAppArmor = "the kernel of a Native Pod has no AppArmor; use seccompProfile"
+
+// confined: a kubelet on a host without AppArmor refuses such a pod too.
+func confined(p *v1.AppArmorProfile) bool {
+	return p != nil && p.Type != v1.AppArmorProfileTypeUnconfined
 }
 
 func unsupportedVolume(v *v1.Volume) string {
