@@ -84,6 +84,13 @@ e2e: build ## End-to-end tests on the real thing; E2E="-run NAME -v" and E2E_PAC
 e2e-agent: build
 	CGO_ENABLED=1 go test -tags 'e2e $(AGENT_TAGS)' -count 1 -timeout $(E2E_TIMEOUT) $(E2E) ./internal/crx/agent
 
+SEED ?= 0
+DURATION ?= 10m
+
+.PHONY: chaos
+chaos: build ## Kill daemons and machines at random while pods change, DURATION=10m; SEED=n draws the same again
+	go test -tags e2e -count 1 -v -timeout 0 ./test/chaos -run TestChaos -seed $(SEED) -duration $(DURATION) -settle 10m
+
 .PHONY: bench
 bench: build ## Measure the start of a bare machine and of pods, and their ratio
 	go run ./test/bench
@@ -111,7 +118,7 @@ help: ## Show this text
 	@awk -F ': .*## ' \
 		'/^## / { printf "\n%s\n", substr($$0, 4) } \
 		/^[a-z0-9 -]+:.* ## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
-	@printf '\n%s\n' 'Variables: HOME_DIR (of up, down), GUEST_KERNEL=debian-cloud (no kernel build), E2E, E2E_PACKAGES, UNIT_TIMEOUT, E2E_TIMEOUT'
+	@printf '\n%s\n' 'Variables: HOME_DIR (of up, down), GUEST_KERNEL=debian-cloud (no kernel build), E2E, E2E_PACKAGES, SEED, DURATION, UNIT_TIMEOUT, E2E_TIMEOUT'
 
 # go build knows what is up to date.
 .PHONY: FORCE
