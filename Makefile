@@ -92,8 +92,13 @@ chaos: build ## Kill daemons and machines at random while pods change, DURATION=
 	go test -tags e2e -count 1 -v -timeout 0 ./test/chaos -run TestChaos -seed $(SEED) -duration $(DURATION) -settle 10m
 
 .PHONY: bench
-bench: build ## Measure the start of a bare machine and of pods, and their ratio
-	go run ./test/bench
+bench: build ## Measure starts (one, 20, 100 pods), memory, idle time; BENCH="--only start" chooses
+	go run ./test/bench $(BENCH)
+
+.PHONY: measurements
+measurements: build ## Measure all with 100 pods held for ten minutes, and write docs/measurements.md
+	go run ./test/bench --hold 10m --output page $(BENCH) >build/measurements.md
+	mv build/measurements.md docs/measurements.md
 
 ## Keeping it clean
 
@@ -118,7 +123,7 @@ help: ## Show this text
 	@awk -F ': .*## ' \
 		'/^## / { printf "\n%s\n", substr($$0, 4) } \
 		/^[a-z0-9 -]+:.* ## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
-	@printf '\n%s\n' 'Variables: HOME_DIR (of up, down), GUEST_KERNEL=debian-cloud (no kernel build), E2E, E2E_PACKAGES, SEED, DURATION, UNIT_TIMEOUT, E2E_TIMEOUT'
+	@printf '\n%s\n' 'Variables: HOME_DIR (of up, down), GUEST_KERNEL=debian-cloud (no kernel build), E2E, E2E_PACKAGES, SEED, DURATION, BENCH, UNIT_TIMEOUT, E2E_TIMEOUT'
 
 # go build knows what is up to date.
 .PHONY: FORCE

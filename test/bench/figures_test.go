@@ -22,17 +22,34 @@ func TestPercentile(t *testing.T) {
 }
 
 func TestReport(t *testing.T) {
-	second := []time.Duration{time.Second}
-	stages := stagesOf([]map[string]float64{{"vm-up": 1.5, "image": 0.2}, {"vm-up": 1.7, "image": 0.1}})
-	var b strings.Builder
-	report(&b, "tcg", second, []time.Duration{2 * time.Second, 3 * time.Second}, stages)
-	words := strings.Join(strings.Fields(b.String()), " ")
-	for _, part := range []string{"ratio p50 / F 2.00", "p90 of 2 3.000 s", "image 0.100 s 0.200 s", "vm-up 1.500 s 1.700 s"} {
+	results := &Results{
+		Machine: Machine{Accelerator: "tcg"},
+		F:       bareOf([]time.Duration{2 * time.Second}),
+		Start:   &Start{Pods: 2, P50: 3, P90: 4, Stages: stagesOf([]map[string]float64{{"vm-up": 1.5, "image": 0.2}, {"vm-up": 1.7, "image": 0.1}})},
+		Scale:   &Crowd{Pods: 100, AllReady: 60, Restarts: 7},
+		Memory:  &Memory{Mean: Parts{GuestPrivate: 30 << 20, Heap: 20 << 20}, Over: Overhead{Counted: 55 << 20, ByMean: 1.1}},
+	}
+	results.compare()
+	var text, page strings.Builder
+	if err := results.writeText(&text); err != nil {
+		t.Fatal(err)
+	}
+	if err := results.writePage(&page); err != nil {
+		t.Fatal(err)
+	}
+	words := strings.Join(strings.Fields(text.String()), " ")
+	for _, part := range []string{"3.000 s = 1.50 F", "4.000 s = 2.00 F", "60.000 s = 30.00 F", "image 0.100 s (p90 0.200 s)", "50.0 MiB", "55.0 MiB, 1.10 of the mean"} {
 		if !strings.Contains(words, part) {
-			t.Errorf("the report lacks %q:\n%s", part, b.String())
+			t.Errorf("the report lacks %q:\n%s", part, text.String())
 		}
 	}
-	if strings.Index(b.String(), "image") > strings.Index(b.String(), "vm-up") {
+	if strings.Contains(words, "idle:") || strings.Contains(words, "burst:") {
+		t.Errorf("the report has what was not measured:\n%s", text.String())
+	}
+	if !strings.Contains(page.String(), "|---|---|") {
+		t.Errorf("the page has no table:\n%s", page.String())
+	}
+	if strings.Index(text.String(), "image") > strings.Index(text.String(), "vm-up") {
 		t.Error("stages are not in the order in which they end")
 	}
 }
