@@ -89,7 +89,7 @@ DURATION ?= 10m
 
 .PHONY: chaos
 chaos: build ## Kill daemons and machines at random while pods change, DURATION=10m; SEED=n draws the same again
-	go test -tags e2e -count 1 -v -timeout 0 ./test/chaos -run TestChaos -seed $(SEED) -duration $(DURATION) -settle 10m
+	PACIFIC_CHAOS=1 go test -tags e2e -count 1 -v -timeout 0 ./test/chaos -run TestChaos -seed $(SEED) -duration $(DURATION) -settle 10m
 
 .PHONY: bench
 bench: build ## Measure starts (one, 20, 100 pods), memory, idle time; BENCH="--only start" chooses

@@ -9,6 +9,6 @@
 //	make chaos SEED=7 DURATION=1m           the same kinds of kills and changes in the same order as another run with seed 7
 //	PACIFIC_E2E_HOME=/var/lib/pacific make chaos
 //
-// The short form is part of make test. A seed fixes what is drawn, not when it meets what: which pod is third on a list
+// A seed fixes what is drawn, not when it meets what: which pod is third on a list
 // depends on how fast the machine is. So a failure prints the seed and the timeline of what really happened.
 package chaos
