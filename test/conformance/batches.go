@@ -28,6 +28,7 @@ type run struct {
 	cases   []reporters.JUnitTestCase // in the order in which they ended
 	batches int
 	failed  []string
+	broken  []error // of batches that ended early
 }
 
 // all runs the tests in batches, those that disturb others at the end and alone.
@@ -45,7 +46,7 @@ func (r *run) all(ctx context.Context, tests []suite.Test) error {
 		err = r.some(ctx, alone, 1)
 	}
 	// Not only when all went well: what ran has a result.
-	err = errors.Join(err, writeJUnit(filepath.Join(r.output, "junit.xml"), r.cases))
+	err = errors.Join(err, errors.Join(r.broken...), writeJUnit(filepath.Join(r.output, "junit.xml"), r.cases))
 	fmt.Printf("%d of %d tests ran, %d failed\n", len(r.cases), r.total, len(r.failed))
 	if err == nil && len(r.failed) > 0 {
 		err = fmt.Errorf("%d conformance tests failed; logs are in %s", len(r.failed), filepath.Join(r.output, "logs"))
@@ -90,10 +91,16 @@ func (r *run) one(ctx context.Context, tests []suite.Test) error {
 	if err := r.known.Save(r.resultsFile); err != nil {
 		return err
 	}
-	if interrupted == nil && len(cases) < len(tests) {
-		return fmt.Errorf("only %d of a batch's %d tests ran; see %s", len(cases), len(tests), log)
+	switch {
+	case interrupted != nil:
+		return interrupted
+	case len(cases) == 0:
+		// The cluster is in no state to be tested; the other batches would find out one by one, each after long waits.
+		return fmt.Errorf("none of a batch's %d tests ran; see %s", len(tests), log)
+	case len(cases) < len(tests):
+		r.broken = append(r.broken, fmt.Errorf("only %d of a batch's %d tests ran; see %s", len(cases), len(tests), log))
 	}
-	return interrupted
+	return nil
 }
 
 func (r *run) keep(c reporters.JUnitTestCase, log string) {

@@ -40,7 +40,7 @@ func main() {
 	pflag.BoolVar(&o.resume, "resume", false, "leave out tests that passed on this commit")
 	pflag.BoolVar(&o.dontRun, "report-only", false, "run nothing, only write the page from the results there are")
 	pflag.IntVar(&o.procs, "procs", 2, "how many tests at a time")
-	pflag.IntVar(&o.batch, "batch", 6, "how many tests a process; results are kept when it ends")
+	pflag.IntVar(&o.batch, "batch", 3, "how many tests a process; results are kept when it ends")
 	pflag.StringVar(&o.version, "version", "", "version of Kubernetes, for the page")
 	pflag.StringVar(&o.commit, "commit", "unknown", "commit of the programs, for the page")
 	pflag.StringVar(&o.resultsFile, "results", "test/conformance/results.json", "file of all results")
