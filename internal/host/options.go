@@ -18,6 +18,7 @@ import (
 type Options struct {
 	Version                    string
 	Name, Listen               string
+	MetricsListen              string
 	StateDir, RunDir, GuestDir string
 	TLSCert, TLSKey, ClientCA  string
 	Accelerator                string
@@ -37,7 +38,7 @@ type Options struct {
 func DefaultOptions() *Options {
 	name, _ := os.Hostname()
 	return &Options{
-		Name: name, Listen: ":7443",
+		Name: name, Listen: ":7443", MetricsListen: ":7444",
 		StateDir: "/var/lib/pacific/hostd", RunDir: "/run/pacific/hostd", GuestDir: "/usr/lib/pacific/guest",
 		TLSCert: "/etc/pacific/hostd.crt", TLSKey: "/etc/pacific/hostd.key", ClientCA: "/etc/pacific/host-ca.crt",
 		Accelerator: "auto", CgroupParent: "/pacific", RegistryConfig: "/etc/pacific/registries",
@@ -51,6 +52,7 @@ func DefaultOptions() *Options {
 func (o *Options) AddFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.Name, "name", o.Name, "name of the host; spherelet:<name> may use it")
 	flags.StringVar(&o.Listen, "listen", o.Listen, "address of the API, IP:PORT")
+	flags.StringVar(&o.MetricsListen, "metrics-listen", o.MetricsListen, "address of /metrics for Prometheus, IP:PORT; empty for none")
 	flags.StringVar(&o.StateDir, "state-dir", o.StateDir, "directory of records, disks and images")
 	flags.StringVar(&o.RunDir, "run-dir", o.RunDir, "directory of sockets; at most 55 characters")
 	flags.StringVar(&o.GuestDir, "guest-dir", o.GuestDir, "directory with vmlinux, crx-init and personalities/")

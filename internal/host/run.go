@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -10,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sys/unix"
 
 	"pacific/internal/host/accelerator"
@@ -20,6 +22,7 @@ import (
 	"pacific/internal/host/image/layercache"
 	"pacific/internal/host/inventory"
 	"pacific/internal/host/machine"
+	"pacific/internal/host/metrics"
 	"pacific/internal/host/server"
 	"pacific/internal/host/template"
 	"pacific/internal/host/vmm"
@@ -161,6 +164,12 @@ func (d *daemon) serve(ctx context.Context, o *Options, images *image.Service) e
 	if err != nil {
 		return fmt.Errorf("serve the API: %w", err)
 	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	if err := d.serveMetrics(ctx, o, config, cancel); err != nil {
+		listener.Close()
+		return err
+	}
 	slog.Info("hostd serves", "host", o.Name, "address", listener.Addr().String(), "version", o.Version)
 	err = server.Serve(ctx, listener, config, o.Name, server.Services{
 		Host: &server.Host{
@@ -172,7 +181,25 @@ func (d *daemon) serve(ctx context.Context, o *Options, images *image.Service) e
 		Disks:    &server.Disks{Store: d.disks},
 		Images:   images,
 	})
-	return errors.Join(err, ctx.Err())
+	return errors.Join(err, context.Cause(ctx))
+}
+
+// serveMetrics serves beside the API; its failure ends hostd.
+func (d *daemon) serveMetrics(ctx context.Context, o *Options, config *tls.Config, failed context.CancelCauseFunc) error {
+	if o.MetricsListen == "" {
+		return nil
+	}
+	listener, err := net.Listen("tcp", o.MetricsListen)
+	if err != nil {
+		return fmt.Errorf("serve metrics: %w; choose another --metrics-listen, or none", err)
+	}
+	collector := &metrics.Collector{Machines: d.machines, Version: o.Version, Proportional: metrics.Proportional, More: []prometheus.Collector{machine.Starts()}}
+	go func() {
+		if err := metrics.Serve(ctx, listener, config.Clone(), collector); err != nil {
+			failed(err)
+		}
+	}()
+	return nil
 }
 
 // chosen is the accelerator, once it is known.

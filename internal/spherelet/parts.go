@@ -2,6 +2,7 @@ package spherelet
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -17,6 +18,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/record"
+	"k8s.io/component-base/version"
 	"k8s.io/klog/v2"
 
 	hostv1 "pacific/api/host/v1"
@@ -70,6 +72,8 @@ func (p *parts) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	// Who has no certificate may have a token.
+	tlsConfig.ClientAuth = tls.VerifyClientCertIfGiven
 	starts := podstarts.NewRecorder(p.metrics)
 	p.agent = node.NewAgent(machine, p.kube, p.host.Host, p.host.Images)
 	p.view = hypervisor.NewView(p.host.Machines, func(id string, m *hostv1.VirtualMachine) { p.workers.SetMachine(id, m) })
@@ -80,7 +84,7 @@ func (p *parts) run(ctx context.Context) error {
 	go p.view.Run(ctx)
 	p.startPods(ctx)
 
-	endpoint := &server.Server{Pods: p.workers, NodeName: p.options.NodeName, Starts: starts, Metrics: p.metrics, Healthy: p.agent.Healthy}
+	endpoint := p.endpoint(starts)
 	served := make(chan struct{})
 	go func() {
 		defer close(served)
@@ -105,6 +109,18 @@ func (p *parts) run(ctx context.Context) error {
 		return nil
 	default:
 		return cause
+	}
+}
+
+// endpoint of the spherelet.
+func (p *parts) endpoint(starts *podstarts.Recorder) *server.Server {
+	p.metrics.MustRegister(server.PodCounts(p.workers, p.options.NodeName))
+	return &server.Server{
+		Pods: p.workers, NodeName: p.options.NodeName, Starts: starts, Metrics: p.metrics, Healthy: p.agent.Healthy,
+		Sampler: server.NewSampler(p.options.NodeName, p.workers, p.agent.Host, p.host),
+		Access:  server.NewAccess(p.kube, p.options.NodeName),
+		Version: version.Get().GitVersion,
+		Config:  p.options.configuration(),
 	}
 }
 

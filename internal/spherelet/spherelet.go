@@ -136,11 +136,16 @@ func Run(ctx context.Context, o *Options) error {
 	return p.run(ctx)
 }
 
+const (
+	kubeQPS   = 200
+	kubeBurst = 400
+)
+
 // kubeClient has limits that a burst of pods does not reach: each pod's start needs some ten calls, and a call that waits
 // for its turn delays a start.
 func kubeClient(config *rest.Config) (*kubernetes.Clientset, error) {
 	config = rest.CopyConfig(config)
-	config.QPS, config.Burst = 200, 400
+	config.QPS, config.Burst = kubeQPS, kubeBurst
 	config.UserAgent = "spherelet"
 	config.ContentType = "application/vnd.kubernetes.protobuf"
 	config.AcceptContentTypes = "application/vnd.kubernetes.protobuf,application/json"

@@ -246,8 +246,8 @@ func TestEndpoint(t *testing.T) {
 		t.Errorf("previous: %d %s", code, body)
 	}
 	for path, want := range map[string]string{
-		"/healthz": "ok", "/pods": `"uid":"uid-web"`, "/podstarts": "handed-over", "/configz": "host-1", "/stats/summary": "workingSetBytes",
-		"/metrics": "pacific_pod_start_stage_duration_seconds", "/metrics/resource": `container_cpu_usage_seconds_total{container="app",namespace="default",pod="web"} 2`,
+		"/healthz": "ok", "/pods": `"uid":"uid-web"`, "/podstarts": "handed-over", "/configz": `"kubeletconfig":{"kind":"KubeletConfiguration"`, "/runningpods/": `"image":"registry.test/app@` + digest, "/stats/summary": "workingSetBytes",
+		"/metrics": "kubelet_running_pods 1", "/metrics/cadvisor": `container_memory_working_set_bytes{container="app"`, "/metrics/probes": "", "/healthz/ping": "ok", "/metrics/resource": `container_cpu_usage_seconds_total{container="app",namespace="default",pod="web"} 2`,
 	} {
 		if code, body := w.request(path); code != 200 || !strings.Contains(body, want) {
 			t.Errorf("%s: %d %s", path, code, body)
@@ -255,7 +255,7 @@ func TestEndpoint(t *testing.T) {
 	}
 }
 
-func TestOnlyTheAPIServerIsServed(t *testing.T) {
+func TestOthersAreNotServed(t *testing.T) {
 	w := newWorld(t)
 	w.start()
 	w.await("endpoint is up", func() bool { code, _ := w.request("/healthz"); return code == 200 })
@@ -266,7 +266,7 @@ func TestOnlyTheAPIServerIsServed(t *testing.T) {
 	anonymous := w.tls("other")
 	anonymous.GetClientCertificate = nil
 	w.https = &http.Client{Transport: &http.Transport{TLSClientConfig: anonymous}}
-	if code, body := w.request("/healthz"); code != 0 {
+	if code, body := w.request("/healthz"); code != http.StatusUnauthorized {
 		t.Errorf("a client without a certificate got %d %s", code, body)
 	}
 }

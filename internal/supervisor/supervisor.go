@@ -13,6 +13,7 @@ import (
 	"pacific/internal/supervisor/component"
 	"pacific/internal/supervisor/controllermanager"
 	"pacific/internal/supervisor/etcd"
+	"pacific/internal/supervisor/metricsserver"
 	"pacific/internal/supervisor/pki"
 	"pacific/internal/supervisor/scheduler"
 	"pacific/internal/supervisor/upstream"
@@ -60,19 +61,20 @@ func (c *Config) stages() ([]component.Stage, error) {
 	if err != nil {
 		return nil, err
 	}
-	scheduler, err := scheduler.New(layout.Kubeconfig(pki.Scheduler))
+	scheduler, err := scheduler.New(scheduler.Config{Layout: layout, Address: c.AdvertiseAddress})
 	if err != nil {
 		return nil, err
 	}
-	manager, err := controllermanager.New(controllermanager.Config{Layout: layout, PodCIDR: c.PodCIDR, ServiceCIDR: c.ServiceCIDR})
+	manager, err := controllermanager.New(controllermanager.Config{Layout: layout, Address: c.AdvertiseAddress, PodCIDR: c.PodCIDR, ServiceCIDR: c.ServiceCIDR})
 	if err != nil {
 		return nil, err
 	}
+	metrics := metricsserver.Config{Layout: layout, Address: c.AdvertiseAddress}
 	return []component.Stage{
 		{store, &pki.Keeper{Layout: layout, Addresses: c.addresses()}},
 		{server},
 		// Upstream's roles exist when the kube-apiserver is ready; ours are made by the applier.
-		{scheduler, manager, bootstrap.New(layout.Kubeconfig(pki.Supervisor))},
+		{scheduler, manager, metricsserver.New(metrics), bootstrap.New(layout.Kubeconfig(pki.Supervisor), metrics.Manifest)},
 		c.controllers(),
 	}, nil
 }

@@ -3172,6 +3172,7 @@ func (*SignalResponse) Descriptor() ([]byte, []int) {
 
 type StatsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
+	Storage       bool                   `protobuf:"varint,1,opt,name=storage,proto3" json:"storage,omitempty"` // measure what takes a walk through trees of files too: root file systems, logs, volumes
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3206,6 +3207,13 @@ func (*StatsRequest) Descriptor() ([]byte, []int) {
 	return file_agent_v1_agent_proto_rawDescGZIP(), []int{41}
 }
 
+func (x *StatsRequest) GetStorage() bool {
+	if x != nil {
+		return x.Storage
+	}
+	return false
+}
+
 type StatsResponse struct {
 	state                  protoimpl.MessageState `protogen:"open.v1"`
 	Containers             []*ContainerStats      `protobuf:"bytes,1,rep,name=containers,proto3" json:"containers,omitempty"`
@@ -3214,6 +3222,10 @@ type StatsResponse struct {
 	NetworkTxBytes         uint64                 `protobuf:"varint,4,opt,name=network_tx_bytes,json=networkTxBytes,proto3" json:"network_tx_bytes,omitempty"`
 	EphemeralUsedBytes     uint64                 `protobuf:"varint,5,opt,name=ephemeral_used_bytes,json=ephemeralUsedBytes,proto3" json:"ephemeral_used_bytes,omitempty"`
 	EphemeralCapacityBytes uint64                 `protobuf:"varint,6,opt,name=ephemeral_capacity_bytes,json=ephemeralCapacityBytes,proto3" json:"ephemeral_capacity_bytes,omitempty"`
+	EphemeralInodes        uint64                 `protobuf:"varint,7,opt,name=ephemeral_inodes,json=ephemeralInodes,proto3" json:"ephemeral_inodes,omitempty"`
+	EphemeralInodesFree    uint64                 `protobuf:"varint,8,opt,name=ephemeral_inodes_free,json=ephemeralInodesFree,proto3" json:"ephemeral_inodes_free,omitempty"`
+	Volumes                []*VolumeStats         `protobuf:"bytes,9,rep,name=volumes,proto3" json:"volumes,omitempty"`
+	Probes                 []*ProbeCount          `protobuf:"bytes,10,rep,name=probes,proto3" json:"probes,omitempty"`
 	unknownFields          protoimpl.UnknownFields
 	sizeCache              protoimpl.SizeCache
 }
@@ -3290,23 +3302,234 @@ func (x *StatsResponse) GetEphemeralCapacityBytes() uint64 {
 	return 0
 }
 
+func (x *StatsResponse) GetEphemeralInodes() uint64 {
+	if x != nil {
+		return x.EphemeralInodes
+	}
+	return 0
+}
+
+func (x *StatsResponse) GetEphemeralInodesFree() uint64 {
+	if x != nil {
+		return x.EphemeralInodesFree
+	}
+	return 0
+}
+
+func (x *StatsResponse) GetVolumes() []*VolumeStats {
+	if x != nil {
+		return x.Volumes
+	}
+	return nil
+}
+
+func (x *StatsResponse) GetProbes() []*ProbeCount {
+	if x != nil {
+		return x.Probes
+	}
+	return nil
+}
+
+// VolumeStats of a volume that takes room of the pod. Capacity and what is available are those of the file system it is on.
+type VolumeStats struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Name           string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	UsedBytes      uint64                 `protobuf:"varint,2,opt,name=used_bytes,json=usedBytes,proto3" json:"used_bytes,omitempty"`
+	CapacityBytes  uint64                 `protobuf:"varint,3,opt,name=capacity_bytes,json=capacityBytes,proto3" json:"capacity_bytes,omitempty"`
+	AvailableBytes uint64                 `protobuf:"varint,4,opt,name=available_bytes,json=availableBytes,proto3" json:"available_bytes,omitempty"`
+	InodesUsed     uint64                 `protobuf:"varint,5,opt,name=inodes_used,json=inodesUsed,proto3" json:"inodes_used,omitempty"`
+	Inodes         uint64                 `protobuf:"varint,6,opt,name=inodes,proto3" json:"inodes,omitempty"`
+	InodesFree     uint64                 `protobuf:"varint,7,opt,name=inodes_free,json=inodesFree,proto3" json:"inodes_free,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *VolumeStats) Reset() {
+	*x = VolumeStats{}
+	mi := &file_agent_v1_agent_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VolumeStats) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VolumeStats) ProtoMessage() {}
+
+func (x *VolumeStats) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_v1_agent_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VolumeStats.ProtoReflect.Descriptor instead.
+func (*VolumeStats) Descriptor() ([]byte, []int) {
+	return file_agent_v1_agent_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *VolumeStats) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *VolumeStats) GetUsedBytes() uint64 {
+	if x != nil {
+		return x.UsedBytes
+	}
+	return 0
+}
+
+func (x *VolumeStats) GetCapacityBytes() uint64 {
+	if x != nil {
+		return x.CapacityBytes
+	}
+	return 0
+}
+
+func (x *VolumeStats) GetAvailableBytes() uint64 {
+	if x != nil {
+		return x.AvailableBytes
+	}
+	return 0
+}
+
+func (x *VolumeStats) GetInodesUsed() uint64 {
+	if x != nil {
+		return x.InodesUsed
+	}
+	return 0
+}
+
+func (x *VolumeStats) GetInodes() uint64 {
+	if x != nil {
+		return x.Inodes
+	}
+	return 0
+}
+
+func (x *VolumeStats) GetInodesFree() uint64 {
+	if x != nil {
+		return x.InodesFree
+	}
+	return 0
+}
+
+// ProbeCount of results since the machine started.
+type ProbeCount struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Container     string                 `protobuf:"bytes,1,opt,name=container,proto3" json:"container,omitempty"`
+	Kind          string                 `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"` // startup, liveness, readiness
+	Successful    uint64                 `protobuf:"varint,3,opt,name=successful,proto3" json:"successful,omitempty"`
+	Failed        uint64                 `protobuf:"varint,4,opt,name=failed,proto3" json:"failed,omitempty"`
+	Unknown       uint64                 `protobuf:"varint,5,opt,name=unknown,proto3" json:"unknown,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProbeCount) Reset() {
+	*x = ProbeCount{}
+	mi := &file_agent_v1_agent_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProbeCount) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProbeCount) ProtoMessage() {}
+
+func (x *ProbeCount) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_v1_agent_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProbeCount.ProtoReflect.Descriptor instead.
+func (*ProbeCount) Descriptor() ([]byte, []int) {
+	return file_agent_v1_agent_proto_rawDescGZIP(), []int{44}
+}
+
+func (x *ProbeCount) GetContainer() string {
+	if x != nil {
+		return x.Container
+	}
+	return ""
+}
+
+func (x *ProbeCount) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *ProbeCount) GetSuccessful() uint64 {
+	if x != nil {
+		return x.Successful
+	}
+	return 0
+}
+
+func (x *ProbeCount) GetFailed() uint64 {
+	if x != nil {
+		return x.Failed
+	}
+	return 0
+}
+
+func (x *ProbeCount) GetUnknown() uint64 {
+	if x != nil {
+		return x.Unknown
+	}
+	return 0
+}
+
 type ContainerStats struct {
-	state                 protoimpl.MessageState `protogen:"open.v1"`
-	Name                  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	CpuUsageNanoseconds   uint64                 `protobuf:"varint,2,opt,name=cpu_usage_nanoseconds,json=cpuUsageNanoseconds,proto3" json:"cpu_usage_nanoseconds,omitempty"`
-	MemoryUsageBytes      uint64                 `protobuf:"varint,3,opt,name=memory_usage_bytes,json=memoryUsageBytes,proto3" json:"memory_usage_bytes,omitempty"`
-	MemoryWorkingSetBytes uint64                 `protobuf:"varint,4,opt,name=memory_working_set_bytes,json=memoryWorkingSetBytes,proto3" json:"memory_working_set_bytes,omitempty"`
-	MemoryRssBytes        uint64                 `protobuf:"varint,5,opt,name=memory_rss_bytes,json=memoryRssBytes,proto3" json:"memory_rss_bytes,omitempty"`
-	RootfsUsedBytes       uint64                 `protobuf:"varint,6,opt,name=rootfs_used_bytes,json=rootfsUsedBytes,proto3" json:"rootfs_used_bytes,omitempty"`
-	Pids                  uint64                 `protobuf:"varint,7,opt,name=pids,proto3" json:"pids,omitempty"`
-	LogsUsedBytes         uint64                 `protobuf:"varint,8,opt,name=logs_used_bytes,json=logsUsedBytes,proto3" json:"logs_used_bytes,omitempty"`
-	unknownFields         protoimpl.UnknownFields
-	sizeCache             protoimpl.SizeCache
+	state                   protoimpl.MessageState `protogen:"open.v1"`
+	Name                    string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	CpuUsageNanoseconds     uint64                 `protobuf:"varint,2,opt,name=cpu_usage_nanoseconds,json=cpuUsageNanoseconds,proto3" json:"cpu_usage_nanoseconds,omitempty"`
+	MemoryUsageBytes        uint64                 `protobuf:"varint,3,opt,name=memory_usage_bytes,json=memoryUsageBytes,proto3" json:"memory_usage_bytes,omitempty"`
+	MemoryWorkingSetBytes   uint64                 `protobuf:"varint,4,opt,name=memory_working_set_bytes,json=memoryWorkingSetBytes,proto3" json:"memory_working_set_bytes,omitempty"`
+	MemoryRssBytes          uint64                 `protobuf:"varint,5,opt,name=memory_rss_bytes,json=memoryRssBytes,proto3" json:"memory_rss_bytes,omitempty"`
+	RootfsUsedBytes         uint64                 `protobuf:"varint,6,opt,name=rootfs_used_bytes,json=rootfsUsedBytes,proto3" json:"rootfs_used_bytes,omitempty"`
+	Pids                    uint64                 `protobuf:"varint,7,opt,name=pids,proto3" json:"pids,omitempty"`
+	LogsUsedBytes           uint64                 `protobuf:"varint,8,opt,name=logs_used_bytes,json=logsUsedBytes,proto3" json:"logs_used_bytes,omitempty"`
+	CpuUserNanoseconds      uint64                 `protobuf:"varint,9,opt,name=cpu_user_nanoseconds,json=cpuUserNanoseconds,proto3" json:"cpu_user_nanoseconds,omitempty"`
+	CpuSystemNanoseconds    uint64                 `protobuf:"varint,10,opt,name=cpu_system_nanoseconds,json=cpuSystemNanoseconds,proto3" json:"cpu_system_nanoseconds,omitempty"`
+	CpuPeriods              uint64                 `protobuf:"varint,11,opt,name=cpu_periods,json=cpuPeriods,proto3" json:"cpu_periods,omitempty"` // of the CPU limit
+	CpuThrottledPeriods     uint64                 `protobuf:"varint,12,opt,name=cpu_throttled_periods,json=cpuThrottledPeriods,proto3" json:"cpu_throttled_periods,omitempty"`
+	CpuThrottledNanoseconds uint64                 `protobuf:"varint,13,opt,name=cpu_throttled_nanoseconds,json=cpuThrottledNanoseconds,proto3" json:"cpu_throttled_nanoseconds,omitempty"`
+	MemoryCacheBytes        uint64                 `protobuf:"varint,14,opt,name=memory_cache_bytes,json=memoryCacheBytes,proto3" json:"memory_cache_bytes,omitempty"`
+	MemoryMappedFileBytes   uint64                 `protobuf:"varint,15,opt,name=memory_mapped_file_bytes,json=memoryMappedFileBytes,proto3" json:"memory_mapped_file_bytes,omitempty"`
+	MemoryMaxUsageBytes     uint64                 `protobuf:"varint,16,opt,name=memory_max_usage_bytes,json=memoryMaxUsageBytes,proto3" json:"memory_max_usage_bytes,omitempty"`
+	MemoryPageFaults        uint64                 `protobuf:"varint,17,opt,name=memory_page_faults,json=memoryPageFaults,proto3" json:"memory_page_faults,omitempty"`
+	MemoryMajorPageFaults   uint64                 `protobuf:"varint,18,opt,name=memory_major_page_faults,json=memoryMajorPageFaults,proto3" json:"memory_major_page_faults,omitempty"`
+	OomEvents               uint64                 `protobuf:"varint,19,opt,name=oom_events,json=oomEvents,proto3" json:"oom_events,omitempty"`
+	RootfsInodesUsed        uint64                 `protobuf:"varint,20,opt,name=rootfs_inodes_used,json=rootfsInodesUsed,proto3" json:"rootfs_inodes_used,omitempty"`
+	LogsInodesUsed          uint64                 `protobuf:"varint,21,opt,name=logs_inodes_used,json=logsInodesUsed,proto3" json:"logs_inodes_used,omitempty"`
+	unknownFields           protoimpl.UnknownFields
+	sizeCache               protoimpl.SizeCache
 }
 
 func (x *ContainerStats) Reset() {
 	*x = ContainerStats{}
-	mi := &file_agent_v1_agent_proto_msgTypes[43]
+	mi := &file_agent_v1_agent_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3318,7 +3541,7 @@ func (x *ContainerStats) String() string {
 func (*ContainerStats) ProtoMessage() {}
 
 func (x *ContainerStats) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_agent_proto_msgTypes[43]
+	mi := &file_agent_v1_agent_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3331,7 +3554,7 @@ func (x *ContainerStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContainerStats.ProtoReflect.Descriptor instead.
 func (*ContainerStats) Descriptor() ([]byte, []int) {
-	return file_agent_v1_agent_proto_rawDescGZIP(), []int{43}
+	return file_agent_v1_agent_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *ContainerStats) GetName() string {
@@ -3390,6 +3613,97 @@ func (x *ContainerStats) GetLogsUsedBytes() uint64 {
 	return 0
 }
 
+func (x *ContainerStats) GetCpuUserNanoseconds() uint64 {
+	if x != nil {
+		return x.CpuUserNanoseconds
+	}
+	return 0
+}
+
+func (x *ContainerStats) GetCpuSystemNanoseconds() uint64 {
+	if x != nil {
+		return x.CpuSystemNanoseconds
+	}
+	return 0
+}
+
+func (x *ContainerStats) GetCpuPeriods() uint64 {
+	if x != nil {
+		return x.CpuPeriods
+	}
+	return 0
+}
+
+func (x *ContainerStats) GetCpuThrottledPeriods() uint64 {
+	if x != nil {
+		return x.CpuThrottledPeriods
+	}
+	return 0
+}
+
+func (x *ContainerStats) GetCpuThrottledNanoseconds() uint64 {
+	if x != nil {
+		return x.CpuThrottledNanoseconds
+	}
+	return 0
+}
+
+func (x *ContainerStats) GetMemoryCacheBytes() uint64 {
+	if x != nil {
+		return x.MemoryCacheBytes
+	}
+	return 0
+}
+
+func (x *ContainerStats) GetMemoryMappedFileBytes() uint64 {
+	if x != nil {
+		return x.MemoryMappedFileBytes
+	}
+	return 0
+}
+
+func (x *ContainerStats) GetMemoryMaxUsageBytes() uint64 {
+	if x != nil {
+		return x.MemoryMaxUsageBytes
+	}
+	return 0
+}
+
+func (x *ContainerStats) GetMemoryPageFaults() uint64 {
+	if x != nil {
+		return x.MemoryPageFaults
+	}
+	return 0
+}
+
+func (x *ContainerStats) GetMemoryMajorPageFaults() uint64 {
+	if x != nil {
+		return x.MemoryMajorPageFaults
+	}
+	return 0
+}
+
+func (x *ContainerStats) GetOomEvents() uint64 {
+	if x != nil {
+		return x.OomEvents
+	}
+	return 0
+}
+
+func (x *ContainerStats) GetRootfsInodesUsed() uint64 {
+	if x != nil {
+		return x.RootfsInodesUsed
+	}
+	return 0
+}
+
+func (x *ContainerStats) GetLogsInodesUsed() uint64 {
+	if x != nil {
+		return x.LogsInodesUsed
+	}
+	return 0
+}
+
 type Handler_Exec struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Command       []string               `protobuf:"bytes,1,rep,name=command,proto3" json:"command,omitempty"`
@@ -3399,7 +3713,7 @@ type Handler_Exec struct {
 
 func (x *Handler_Exec) Reset() {
 	*x = Handler_Exec{}
-	mi := &file_agent_v1_agent_proto_msgTypes[45]
+	mi := &file_agent_v1_agent_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3411,7 +3725,7 @@ func (x *Handler_Exec) String() string {
 func (*Handler_Exec) ProtoMessage() {}
 
 func (x *Handler_Exec) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_agent_proto_msgTypes[45]
+	mi := &file_agent_v1_agent_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3447,7 +3761,7 @@ type Handler_HttpGet struct {
 
 func (x *Handler_HttpGet) Reset() {
 	*x = Handler_HttpGet{}
-	mi := &file_agent_v1_agent_proto_msgTypes[46]
+	mi := &file_agent_v1_agent_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3459,7 +3773,7 @@ func (x *Handler_HttpGet) String() string {
 func (*Handler_HttpGet) ProtoMessage() {}
 
 func (x *Handler_HttpGet) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_agent_proto_msgTypes[46]
+	mi := &file_agent_v1_agent_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3520,7 +3834,7 @@ type Handler_TcpSocket struct {
 
 func (x *Handler_TcpSocket) Reset() {
 	*x = Handler_TcpSocket{}
-	mi := &file_agent_v1_agent_proto_msgTypes[47]
+	mi := &file_agent_v1_agent_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3532,7 +3846,7 @@ func (x *Handler_TcpSocket) String() string {
 func (*Handler_TcpSocket) ProtoMessage() {}
 
 func (x *Handler_TcpSocket) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_agent_proto_msgTypes[47]
+	mi := &file_agent_v1_agent_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3572,7 +3886,7 @@ type Handler_Grpc struct {
 
 func (x *Handler_Grpc) Reset() {
 	*x = Handler_Grpc{}
-	mi := &file_agent_v1_agent_proto_msgTypes[48]
+	mi := &file_agent_v1_agent_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3584,7 +3898,7 @@ func (x *Handler_Grpc) String() string {
 func (*Handler_Grpc) ProtoMessage() {}
 
 func (x *Handler_Grpc) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_agent_proto_msgTypes[48]
+	mi := &file_agent_v1_agent_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3624,7 +3938,7 @@ type Volume_EmptyDir struct {
 
 func (x *Volume_EmptyDir) Reset() {
 	*x = Volume_EmptyDir{}
-	mi := &file_agent_v1_agent_proto_msgTypes[49]
+	mi := &file_agent_v1_agent_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3636,7 +3950,7 @@ func (x *Volume_EmptyDir) String() string {
 func (*Volume_EmptyDir) ProtoMessage() {}
 
 func (x *Volume_EmptyDir) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_agent_proto_msgTypes[49]
+	mi := &file_agent_v1_agent_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3681,7 +3995,7 @@ type Volume_Files struct {
 
 func (x *Volume_Files) Reset() {
 	*x = Volume_Files{}
-	mi := &file_agent_v1_agent_proto_msgTypes[50]
+	mi := &file_agent_v1_agent_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3693,7 +4007,7 @@ func (x *Volume_Files) String() string {
 func (*Volume_Files) ProtoMessage() {}
 
 func (x *Volume_Files) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_agent_proto_msgTypes[50]
+	mi := &file_agent_v1_agent_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4033,8 +4347,9 @@ const file_agent_v1_agent_proto_rawDesc = "" +
 	"\rSignalRequest\x12\x1c\n" +
 	"\tcontainer\x18\x01 \x01(\tR\tcontainer\x12\x16\n" +
 	"\x06signal\x18\x02 \x01(\x05R\x06signal\"\x10\n" +
-	"\x0eSignalResponse\"\x0e\n" +
-	"\fStatsRequest\"\xbd\x02\n" +
+	"\x0eSignalResponse\"(\n" +
+	"\fStatsRequest\x12\x18\n" +
+	"\astorage\x18\x01 \x01(\bR\astorage\"\x8b\x04\n" +
 	"\rStatsResponse\x12@\n" +
 	"\n" +
 	"containers\x18\x01 \x03(\v2 .pacific.agent.v1.ContainerStatsR\n" +
@@ -4043,7 +4358,32 @@ const file_agent_v1_agent_proto_rawDesc = "" +
 	"\x10network_rx_bytes\x18\x03 \x01(\x04R\x0enetworkRxBytes\x12(\n" +
 	"\x10network_tx_bytes\x18\x04 \x01(\x04R\x0enetworkTxBytes\x120\n" +
 	"\x14ephemeral_used_bytes\x18\x05 \x01(\x04R\x12ephemeralUsedBytes\x128\n" +
-	"\x18ephemeral_capacity_bytes\x18\x06 \x01(\x04R\x16ephemeralCapacityBytes\"\xd1\x02\n" +
+	"\x18ephemeral_capacity_bytes\x18\x06 \x01(\x04R\x16ephemeralCapacityBytes\x12)\n" +
+	"\x10ephemeral_inodes\x18\a \x01(\x04R\x0fephemeralInodes\x122\n" +
+	"\x15ephemeral_inodes_free\x18\b \x01(\x04R\x13ephemeralInodesFree\x127\n" +
+	"\avolumes\x18\t \x03(\v2\x1d.pacific.agent.v1.VolumeStatsR\avolumes\x124\n" +
+	"\x06probes\x18\n" +
+	" \x03(\v2\x1c.pacific.agent.v1.ProbeCountR\x06probes\"\xea\x01\n" +
+	"\vVolumeStats\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1d\n" +
+	"\n" +
+	"used_bytes\x18\x02 \x01(\x04R\tusedBytes\x12%\n" +
+	"\x0ecapacity_bytes\x18\x03 \x01(\x04R\rcapacityBytes\x12'\n" +
+	"\x0favailable_bytes\x18\x04 \x01(\x04R\x0eavailableBytes\x12\x1f\n" +
+	"\vinodes_used\x18\x05 \x01(\x04R\n" +
+	"inodesUsed\x12\x16\n" +
+	"\x06inodes\x18\x06 \x01(\x04R\x06inodes\x12\x1f\n" +
+	"\vinodes_free\x18\a \x01(\x04R\n" +
+	"inodesFree\"\x90\x01\n" +
+	"\n" +
+	"ProbeCount\x12\x1c\n" +
+	"\tcontainer\x18\x01 \x01(\tR\tcontainer\x12\x12\n" +
+	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x1e\n" +
+	"\n" +
+	"successful\x18\x03 \x01(\x04R\n" +
+	"successful\x12\x16\n" +
+	"\x06failed\x18\x04 \x01(\x04R\x06failed\x12\x18\n" +
+	"\aunknown\x18\x05 \x01(\x04R\aunknown\"\xc4\a\n" +
 	"\x0eContainerStats\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x122\n" +
 	"\x15cpu_usage_nanoseconds\x18\x02 \x01(\x04R\x13cpuUsageNanoseconds\x12,\n" +
@@ -4052,7 +4392,23 @@ const file_agent_v1_agent_proto_rawDesc = "" +
 	"\x10memory_rss_bytes\x18\x05 \x01(\x04R\x0ememoryRssBytes\x12*\n" +
 	"\x11rootfs_used_bytes\x18\x06 \x01(\x04R\x0frootfsUsedBytes\x12\x12\n" +
 	"\x04pids\x18\a \x01(\x04R\x04pids\x12&\n" +
-	"\x0flogs_used_bytes\x18\b \x01(\x04R\rlogsUsedBytes*V\n" +
+	"\x0flogs_used_bytes\x18\b \x01(\x04R\rlogsUsedBytes\x120\n" +
+	"\x14cpu_user_nanoseconds\x18\t \x01(\x04R\x12cpuUserNanoseconds\x124\n" +
+	"\x16cpu_system_nanoseconds\x18\n" +
+	" \x01(\x04R\x14cpuSystemNanoseconds\x12\x1f\n" +
+	"\vcpu_periods\x18\v \x01(\x04R\n" +
+	"cpuPeriods\x122\n" +
+	"\x15cpu_throttled_periods\x18\f \x01(\x04R\x13cpuThrottledPeriods\x12:\n" +
+	"\x19cpu_throttled_nanoseconds\x18\r \x01(\x04R\x17cpuThrottledNanoseconds\x12,\n" +
+	"\x12memory_cache_bytes\x18\x0e \x01(\x04R\x10memoryCacheBytes\x127\n" +
+	"\x18memory_mapped_file_bytes\x18\x0f \x01(\x04R\x15memoryMappedFileBytes\x123\n" +
+	"\x16memory_max_usage_bytes\x18\x10 \x01(\x04R\x13memoryMaxUsageBytes\x12,\n" +
+	"\x12memory_page_faults\x18\x11 \x01(\x04R\x10memoryPageFaults\x127\n" +
+	"\x18memory_major_page_faults\x18\x12 \x01(\x04R\x15memoryMajorPageFaults\x12\x1d\n" +
+	"\n" +
+	"oom_events\x18\x13 \x01(\x04R\toomEvents\x12,\n" +
+	"\x12rootfs_inodes_used\x18\x14 \x01(\x04R\x10rootfsInodesUsed\x12(\n" +
+	"\x10logs_inodes_used\x18\x15 \x01(\x04R\x0elogsInodesUsed*V\n" +
 	"\rRestartPolicy\x12\x1e\n" +
 	"\x1aRESTART_POLICY_UNSPECIFIED\x10\x00\x12\n" +
 	"\n" +
@@ -4086,7 +4442,7 @@ func file_agent_v1_agent_proto_rawDescGZIP() []byte {
 }
 
 var file_agent_v1_agent_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_agent_v1_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 51)
+var file_agent_v1_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 53)
 var file_agent_v1_agent_proto_goTypes = []any{
 	(RestartPolicy)(0),            // 0: pacific.agent.v1.RestartPolicy
 	(*StartRequest)(nil),          // 1: pacific.agent.v1.StartRequest
@@ -4132,15 +4488,17 @@ var file_agent_v1_agent_proto_goTypes = []any{
 	(*SignalResponse)(nil),        // 41: pacific.agent.v1.SignalResponse
 	(*StatsRequest)(nil),          // 42: pacific.agent.v1.StatsRequest
 	(*StatsResponse)(nil),         // 43: pacific.agent.v1.StatsResponse
-	(*ContainerStats)(nil),        // 44: pacific.agent.v1.ContainerStats
-	nil,                           // 45: pacific.agent.v1.Pod.SysctlsEntry
-	(*Handler_Exec)(nil),          // 46: pacific.agent.v1.Handler.Exec
-	(*Handler_HttpGet)(nil),       // 47: pacific.agent.v1.Handler.HttpGet
-	(*Handler_TcpSocket)(nil),     // 48: pacific.agent.v1.Handler.TcpSocket
-	(*Handler_Grpc)(nil),          // 49: pacific.agent.v1.Handler.Grpc
-	(*Volume_EmptyDir)(nil),       // 50: pacific.agent.v1.Volume.EmptyDir
-	(*Volume_Files)(nil),          // 51: pacific.agent.v1.Volume.Files
-	(*timestamppb.Timestamp)(nil), // 52: google.protobuf.Timestamp
+	(*VolumeStats)(nil),           // 44: pacific.agent.v1.VolumeStats
+	(*ProbeCount)(nil),            // 45: pacific.agent.v1.ProbeCount
+	(*ContainerStats)(nil),        // 46: pacific.agent.v1.ContainerStats
+	nil,                           // 47: pacific.agent.v1.Pod.SysctlsEntry
+	(*Handler_Exec)(nil),          // 48: pacific.agent.v1.Handler.Exec
+	(*Handler_HttpGet)(nil),       // 49: pacific.agent.v1.Handler.HttpGet
+	(*Handler_TcpSocket)(nil),     // 50: pacific.agent.v1.Handler.TcpSocket
+	(*Handler_Grpc)(nil),          // 51: pacific.agent.v1.Handler.Grpc
+	(*Volume_EmptyDir)(nil),       // 52: pacific.agent.v1.Volume.EmptyDir
+	(*Volume_Files)(nil),          // 53: pacific.agent.v1.Volume.Files
+	(*timestamppb.Timestamp)(nil), // 54: google.protobuf.Timestamp
 }
 var file_agent_v1_agent_proto_depIdxs = []int32{
 	8,  // 0: pacific.agent.v1.StartRequest.pod:type_name -> pacific.agent.v1.Pod
@@ -4154,7 +4512,7 @@ var file_agent_v1_agent_proto_depIdxs = []int32{
 	13, // 8: pacific.agent.v1.Pod.init_containers:type_name -> pacific.agent.v1.Container
 	13, // 9: pacific.agent.v1.Pod.containers:type_name -> pacific.agent.v1.Container
 	21, // 10: pacific.agent.v1.Pod.volumes:type_name -> pacific.agent.v1.Volume
-	45, // 11: pacific.agent.v1.Pod.sysctls:type_name -> pacific.agent.v1.Pod.SysctlsEntry
+	47, // 11: pacific.agent.v1.Pod.sysctls:type_name -> pacific.agent.v1.Pod.SysctlsEntry
 	9,  // 12: pacific.agent.v1.Pod.ephemeral:type_name -> pacific.agent.v1.Disk
 	29, // 13: pacific.agent.v1.Pod.previous:type_name -> pacific.agent.v1.Termination
 	13, // 14: pacific.agent.v1.Pod.ephemeral_containers:type_name -> pacific.agent.v1.Container
@@ -4171,17 +4529,17 @@ var file_agent_v1_agent_proto_depIdxs = []int32{
 	0,  // 25: pacific.agent.v1.Container.restart_policy:type_name -> pacific.agent.v1.RestartPolicy
 	14, // 26: pacific.agent.v1.Container.restart_rules:type_name -> pacific.agent.v1.RestartRule
 	20, // 27: pacific.agent.v1.Probe.handler:type_name -> pacific.agent.v1.Handler
-	46, // 28: pacific.agent.v1.Handler.exec:type_name -> pacific.agent.v1.Handler.Exec
-	47, // 29: pacific.agent.v1.Handler.http_get:type_name -> pacific.agent.v1.Handler.HttpGet
-	48, // 30: pacific.agent.v1.Handler.tcp_socket:type_name -> pacific.agent.v1.Handler.TcpSocket
-	49, // 31: pacific.agent.v1.Handler.grpc:type_name -> pacific.agent.v1.Handler.Grpc
-	50, // 32: pacific.agent.v1.Volume.empty_dir:type_name -> pacific.agent.v1.Volume.EmptyDir
-	51, // 33: pacific.agent.v1.Volume.files:type_name -> pacific.agent.v1.Volume.Files
+	48, // 28: pacific.agent.v1.Handler.exec:type_name -> pacific.agent.v1.Handler.Exec
+	49, // 29: pacific.agent.v1.Handler.http_get:type_name -> pacific.agent.v1.Handler.HttpGet
+	50, // 30: pacific.agent.v1.Handler.tcp_socket:type_name -> pacific.agent.v1.Handler.TcpSocket
+	51, // 31: pacific.agent.v1.Handler.grpc:type_name -> pacific.agent.v1.Handler.Grpc
+	52, // 32: pacific.agent.v1.Volume.empty_dir:type_name -> pacific.agent.v1.Volume.EmptyDir
+	53, // 33: pacific.agent.v1.Volume.files:type_name -> pacific.agent.v1.Volume.Files
 	9,  // 34: pacific.agent.v1.Volume.disk:type_name -> pacific.agent.v1.Disk
 	9,  // 35: pacific.agent.v1.Volume.image:type_name -> pacific.agent.v1.Disk
 	24, // 36: pacific.agent.v1.PodStatus.init_containers:type_name -> pacific.agent.v1.ContainerStatus
 	24, // 37: pacific.agent.v1.PodStatus.containers:type_name -> pacific.agent.v1.ContainerStatus
-	52, // 38: pacific.agent.v1.PodStatus.network_ready_at:type_name -> google.protobuf.Timestamp
+	54, // 38: pacific.agent.v1.PodStatus.network_ready_at:type_name -> google.protobuf.Timestamp
 	30, // 39: pacific.agent.v1.PodStatus.events:type_name -> pacific.agent.v1.Event
 	24, // 40: pacific.agent.v1.PodStatus.ephemeral_containers:type_name -> pacific.agent.v1.ContainerStatus
 	26, // 41: pacific.agent.v1.ContainerStatus.state:type_name -> pacific.agent.v1.State
@@ -4191,41 +4549,43 @@ var file_agent_v1_agent_proto_depIdxs = []int32{
 	27, // 45: pacific.agent.v1.State.waiting:type_name -> pacific.agent.v1.Waiting
 	28, // 46: pacific.agent.v1.State.running:type_name -> pacific.agent.v1.Running
 	29, // 47: pacific.agent.v1.State.terminated:type_name -> pacific.agent.v1.Termination
-	52, // 48: pacific.agent.v1.Running.started_at:type_name -> google.protobuf.Timestamp
-	52, // 49: pacific.agent.v1.Termination.started_at:type_name -> google.protobuf.Timestamp
-	52, // 50: pacific.agent.v1.Termination.finished_at:type_name -> google.protobuf.Timestamp
-	52, // 51: pacific.agent.v1.Event.at:type_name -> google.protobuf.Timestamp
-	44, // 52: pacific.agent.v1.StatsResponse.containers:type_name -> pacific.agent.v1.ContainerStats
-	52, // 53: pacific.agent.v1.StatsResponse.at:type_name -> google.protobuf.Timestamp
-	15, // 54: pacific.agent.v1.Handler.HttpGet.headers:type_name -> pacific.agent.v1.EnvVar
-	22, // 55: pacific.agent.v1.Volume.Files.files:type_name -> pacific.agent.v1.File
-	1,  // 56: pacific.agent.v1.Agent.Start:input_type -> pacific.agent.v1.StartRequest
-	3,  // 57: pacific.agent.v1.Agent.Update:input_type -> pacific.agent.v1.UpdateRequest
-	5,  // 58: pacific.agent.v1.Agent.Stop:input_type -> pacific.agent.v1.StopRequest
-	7,  // 59: pacific.agent.v1.Agent.Watch:input_type -> pacific.agent.v1.WatchRequest
-	31, // 60: pacific.agent.v1.Agent.Exec:input_type -> pacific.agent.v1.ExecRequest
-	32, // 61: pacific.agent.v1.Agent.Attach:input_type -> pacific.agent.v1.AttachRequest
-	34, // 62: pacific.agent.v1.Agent.Resize:input_type -> pacific.agent.v1.ResizeRequest
-	36, // 63: pacific.agent.v1.Agent.Wait:input_type -> pacific.agent.v1.WaitRequest
-	38, // 64: pacific.agent.v1.Agent.CloseSession:input_type -> pacific.agent.v1.CloseSessionRequest
-	42, // 65: pacific.agent.v1.Agent.Stats:input_type -> pacific.agent.v1.StatsRequest
-	40, // 66: pacific.agent.v1.Agent.Signal:input_type -> pacific.agent.v1.SignalRequest
-	2,  // 67: pacific.agent.v1.Agent.Start:output_type -> pacific.agent.v1.StartResponse
-	4,  // 68: pacific.agent.v1.Agent.Update:output_type -> pacific.agent.v1.UpdateResponse
-	6,  // 69: pacific.agent.v1.Agent.Stop:output_type -> pacific.agent.v1.StopResponse
-	23, // 70: pacific.agent.v1.Agent.Watch:output_type -> pacific.agent.v1.PodStatus
-	33, // 71: pacific.agent.v1.Agent.Exec:output_type -> pacific.agent.v1.SessionResponse
-	33, // 72: pacific.agent.v1.Agent.Attach:output_type -> pacific.agent.v1.SessionResponse
-	35, // 73: pacific.agent.v1.Agent.Resize:output_type -> pacific.agent.v1.ResizeResponse
-	37, // 74: pacific.agent.v1.Agent.Wait:output_type -> pacific.agent.v1.WaitResponse
-	39, // 75: pacific.agent.v1.Agent.CloseSession:output_type -> pacific.agent.v1.CloseSessionResponse
-	43, // 76: pacific.agent.v1.Agent.Stats:output_type -> pacific.agent.v1.StatsResponse
-	41, // 77: pacific.agent.v1.Agent.Signal:output_type -> pacific.agent.v1.SignalResponse
-	67, // [67:78] is the sub-list for method output_type
-	56, // [56:67] is the sub-list for method input_type
-	56, // [56:56] is the sub-list for extension type_name
-	56, // [56:56] is the sub-list for extension extendee
-	0,  // [0:56] is the sub-list for field type_name
+	54, // 48: pacific.agent.v1.Running.started_at:type_name -> google.protobuf.Timestamp
+	54, // 49: pacific.agent.v1.Termination.started_at:type_name -> google.protobuf.Timestamp
+	54, // 50: pacific.agent.v1.Termination.finished_at:type_name -> google.protobuf.Timestamp
+	54, // 51: pacific.agent.v1.Event.at:type_name -> google.protobuf.Timestamp
+	46, // 52: pacific.agent.v1.StatsResponse.containers:type_name -> pacific.agent.v1.ContainerStats
+	54, // 53: pacific.agent.v1.StatsResponse.at:type_name -> google.protobuf.Timestamp
+	44, // 54: pacific.agent.v1.StatsResponse.volumes:type_name -> pacific.agent.v1.VolumeStats
+	45, // 55: pacific.agent.v1.StatsResponse.probes:type_name -> pacific.agent.v1.ProbeCount
+	15, // 56: pacific.agent.v1.Handler.HttpGet.headers:type_name -> pacific.agent.v1.EnvVar
+	22, // 57: pacific.agent.v1.Volume.Files.files:type_name -> pacific.agent.v1.File
+	1,  // 58: pacific.agent.v1.Agent.Start:input_type -> pacific.agent.v1.StartRequest
+	3,  // 59: pacific.agent.v1.Agent.Update:input_type -> pacific.agent.v1.UpdateRequest
+	5,  // 60: pacific.agent.v1.Agent.Stop:input_type -> pacific.agent.v1.StopRequest
+	7,  // 61: pacific.agent.v1.Agent.Watch:input_type -> pacific.agent.v1.WatchRequest
+	31, // 62: pacific.agent.v1.Agent.Exec:input_type -> pacific.agent.v1.ExecRequest
+	32, // 63: pacific.agent.v1.Agent.Attach:input_type -> pacific.agent.v1.AttachRequest
+	34, // 64: pacific.agent.v1.Agent.Resize:input_type -> pacific.agent.v1.ResizeRequest
+	36, // 65: pacific.agent.v1.Agent.Wait:input_type -> pacific.agent.v1.WaitRequest
+	38, // 66: pacific.agent.v1.Agent.CloseSession:input_type -> pacific.agent.v1.CloseSessionRequest
+	42, // 67: pacific.agent.v1.Agent.Stats:input_type -> pacific.agent.v1.StatsRequest
+	40, // 68: pacific.agent.v1.Agent.Signal:input_type -> pacific.agent.v1.SignalRequest
+	2,  // 69: pacific.agent.v1.Agent.Start:output_type -> pacific.agent.v1.StartResponse
+	4,  // 70: pacific.agent.v1.Agent.Update:output_type -> pacific.agent.v1.UpdateResponse
+	6,  // 71: pacific.agent.v1.Agent.Stop:output_type -> pacific.agent.v1.StopResponse
+	23, // 72: pacific.agent.v1.Agent.Watch:output_type -> pacific.agent.v1.PodStatus
+	33, // 73: pacific.agent.v1.Agent.Exec:output_type -> pacific.agent.v1.SessionResponse
+	33, // 74: pacific.agent.v1.Agent.Attach:output_type -> pacific.agent.v1.SessionResponse
+	35, // 75: pacific.agent.v1.Agent.Resize:output_type -> pacific.agent.v1.ResizeResponse
+	37, // 76: pacific.agent.v1.Agent.Wait:output_type -> pacific.agent.v1.WaitResponse
+	39, // 77: pacific.agent.v1.Agent.CloseSession:output_type -> pacific.agent.v1.CloseSessionResponse
+	43, // 78: pacific.agent.v1.Agent.Stats:output_type -> pacific.agent.v1.StatsResponse
+	41, // 79: pacific.agent.v1.Agent.Signal:output_type -> pacific.agent.v1.SignalResponse
+	69, // [69:80] is the sub-list for method output_type
+	58, // [58:69] is the sub-list for method input_type
+	58, // [58:58] is the sub-list for extension type_name
+	58, // [58:58] is the sub-list for extension extendee
+	0,  // [0:58] is the sub-list for field type_name
 }
 
 func init() { file_agent_v1_agent_proto_init() }
@@ -4263,7 +4623,7 @@ func file_agent_v1_agent_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_agent_v1_agent_proto_rawDesc), len(file_agent_v1_agent_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   51,
+			NumMessages:   53,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

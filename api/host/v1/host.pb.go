@@ -1849,6 +1849,433 @@ func (*DetachDiskResponse) Descriptor() ([]byte, []int) {
 	return file_host_v1_host_proto_rawDescGZIP(), []int{26}
 }
 
+type GetStatsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Disks         bool                   `protobuf:"varint,1,opt,name=disks,proto3" json:"disks,omitempty"` // count the disks' traffic too, which each VMM is asked for
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetStatsRequest) Reset() {
+	*x = GetStatsRequest{}
+	mi := &file_host_v1_host_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetStatsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetStatsRequest) ProtoMessage() {}
+
+func (x *GetStatsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_host_v1_host_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetStatsRequest.ProtoReflect.Descriptor instead.
+func (*GetStatsRequest) Descriptor() ([]byte, []int) {
+	return file_host_v1_host_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *GetStatsRequest) GetDisks() bool {
+	if x != nil {
+		return x.Disks
+	}
+	return false
+}
+
+type GetStatsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	At            *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=at,proto3" json:"at,omitempty"`
+	MachinesTotal *Usage                 `protobuf:"bytes,2,opt,name=machines_total,json=machinesTotal,proto3" json:"machines_total,omitempty"` // of all machines; processor time of those that are gone is in it
+	Daemon        *Usage                 `protobuf:"bytes,3,opt,name=daemon,proto3" json:"daemon,omitempty"`                                    // of hostd itself
+	Machines      []*MachineStats        `protobuf:"bytes,4,rep,name=machines,proto3" json:"machines,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetStatsResponse) Reset() {
+	*x = GetStatsResponse{}
+	mi := &file_host_v1_host_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetStatsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetStatsResponse) ProtoMessage() {}
+
+func (x *GetStatsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_host_v1_host_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetStatsResponse.ProtoReflect.Descriptor instead.
+func (*GetStatsResponse) Descriptor() ([]byte, []int) {
+	return file_host_v1_host_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *GetStatsResponse) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
+func (x *GetStatsResponse) GetMachinesTotal() *Usage {
+	if x != nil {
+		return x.MachinesTotal
+	}
+	return nil
+}
+
+func (x *GetStatsResponse) GetDaemon() *Usage {
+	if x != nil {
+		return x.Daemon
+	}
+	return nil
+}
+
+func (x *GetStatsResponse) GetMachines() []*MachineStats {
+	if x != nil {
+		return x.Machines
+	}
+	return nil
+}
+
+// Usage of processors and memory as the host's kernel accounts it.
+type Usage struct {
+	state                 protoimpl.MessageState `protogen:"open.v1"`
+	CpuNanoseconds        uint64                 `protobuf:"varint,1,opt,name=cpu_nanoseconds,json=cpuNanoseconds,proto3" json:"cpu_nanoseconds,omitempty"`
+	MemoryBytes           uint64                 `protobuf:"varint,2,opt,name=memory_bytes,json=memoryBytes,proto3" json:"memory_bytes,omitempty"`
+	MemoryWorkingSetBytes uint64                 `protobuf:"varint,3,opt,name=memory_working_set_bytes,json=memoryWorkingSetBytes,proto3" json:"memory_working_set_bytes,omitempty"` // without file pages that were not used lately
+	MemoryRssBytes        uint64                 `protobuf:"varint,4,opt,name=memory_rss_bytes,json=memoryRssBytes,proto3" json:"memory_rss_bytes,omitempty"`                        // anonymous memory
+	unknownFields         protoimpl.UnknownFields
+	sizeCache             protoimpl.SizeCache
+}
+
+func (x *Usage) Reset() {
+	*x = Usage{}
+	mi := &file_host_v1_host_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Usage) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Usage) ProtoMessage() {}
+
+func (x *Usage) ProtoReflect() protoreflect.Message {
+	mi := &file_host_v1_host_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Usage.ProtoReflect.Descriptor instead.
+func (*Usage) Descriptor() ([]byte, []int) {
+	return file_host_v1_host_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *Usage) GetCpuNanoseconds() uint64 {
+	if x != nil {
+		return x.CpuNanoseconds
+	}
+	return 0
+}
+
+func (x *Usage) GetMemoryBytes() uint64 {
+	if x != nil {
+		return x.MemoryBytes
+	}
+	return 0
+}
+
+func (x *Usage) GetMemoryWorkingSetBytes() uint64 {
+	if x != nil {
+		return x.MemoryWorkingSetBytes
+	}
+	return 0
+}
+
+func (x *Usage) GetMemoryRssBytes() uint64 {
+	if x != nil {
+		return x.MemoryRssBytes
+	}
+	return 0
+}
+
+type MachineStats struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Usage         *Usage                 `protobuf:"bytes,2,opt,name=usage,proto3" json:"usage,omitempty"` // of the VMM with everything in it
+	Disks         []*DiskTraffic         `protobuf:"bytes,3,rep,name=disks,proto3" json:"disks,omitempty"`
+	Ports         []*PortTraffic         `protobuf:"bytes,4,rep,name=ports,proto3" json:"ports,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MachineStats) Reset() {
+	*x = MachineStats{}
+	mi := &file_host_v1_host_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MachineStats) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MachineStats) ProtoMessage() {}
+
+func (x *MachineStats) ProtoReflect() protoreflect.Message {
+	mi := &file_host_v1_host_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MachineStats.ProtoReflect.Descriptor instead.
+func (*MachineStats) Descriptor() ([]byte, []int) {
+	return file_host_v1_host_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *MachineStats) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *MachineStats) GetUsage() *Usage {
+	if x != nil {
+		return x.Usage
+	}
+	return nil
+}
+
+func (x *MachineStats) GetDisks() []*DiskTraffic {
+	if x != nil {
+		return x.Disks
+	}
+	return nil
+}
+
+func (x *MachineStats) GetPorts() []*PortTraffic {
+	if x != nil {
+		return x.Ports
+	}
+	return nil
+}
+
+// DiskTraffic since the VMM started.
+type DiskTraffic struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	DiskId        string                 `protobuf:"bytes,1,opt,name=disk_id,json=diskId,proto3" json:"disk_id,omitempty"`
+	ReadBytes     uint64                 `protobuf:"varint,2,opt,name=read_bytes,json=readBytes,proto3" json:"read_bytes,omitempty"`
+	WrittenBytes  uint64                 `protobuf:"varint,3,opt,name=written_bytes,json=writtenBytes,proto3" json:"written_bytes,omitempty"`
+	Reads         uint64                 `protobuf:"varint,4,opt,name=reads,proto3" json:"reads,omitempty"`
+	Writes        uint64                 `protobuf:"varint,5,opt,name=writes,proto3" json:"writes,omitempty"`
+	Flushes       uint64                 `protobuf:"varint,6,opt,name=flushes,proto3" json:"flushes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DiskTraffic) Reset() {
+	*x = DiskTraffic{}
+	mi := &file_host_v1_host_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DiskTraffic) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DiskTraffic) ProtoMessage() {}
+
+func (x *DiskTraffic) ProtoReflect() protoreflect.Message {
+	mi := &file_host_v1_host_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DiskTraffic.ProtoReflect.Descriptor instead.
+func (*DiskTraffic) Descriptor() ([]byte, []int) {
+	return file_host_v1_host_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *DiskTraffic) GetDiskId() string {
+	if x != nil {
+		return x.DiskId
+	}
+	return ""
+}
+
+func (x *DiskTraffic) GetReadBytes() uint64 {
+	if x != nil {
+		return x.ReadBytes
+	}
+	return 0
+}
+
+func (x *DiskTraffic) GetWrittenBytes() uint64 {
+	if x != nil {
+		return x.WrittenBytes
+	}
+	return 0
+}
+
+func (x *DiskTraffic) GetReads() uint64 {
+	if x != nil {
+		return x.Reads
+	}
+	return 0
+}
+
+func (x *DiskTraffic) GetWrites() uint64 {
+	if x != nil {
+		return x.Writes
+	}
+	return 0
+}
+
+func (x *DiskTraffic) GetFlushes() uint64 {
+	if x != nil {
+		return x.Flushes
+	}
+	return 0
+}
+
+// PortTraffic as the guest sees it: received is what the guest received.
+type PortTraffic struct {
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	Name            string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	ReceivedBytes   uint64                 `protobuf:"varint,2,opt,name=received_bytes,json=receivedBytes,proto3" json:"received_bytes,omitempty"`
+	SentBytes       uint64                 `protobuf:"varint,3,opt,name=sent_bytes,json=sentBytes,proto3" json:"sent_bytes,omitempty"`
+	ReceivedPackets uint64                 `protobuf:"varint,4,opt,name=received_packets,json=receivedPackets,proto3" json:"received_packets,omitempty"`
+	SentPackets     uint64                 `protobuf:"varint,5,opt,name=sent_packets,json=sentPackets,proto3" json:"sent_packets,omitempty"`
+	ReceivedDropped uint64                 `protobuf:"varint,6,opt,name=received_dropped,json=receivedDropped,proto3" json:"received_dropped,omitempty"`
+	SentDropped     uint64                 `protobuf:"varint,7,opt,name=sent_dropped,json=sentDropped,proto3" json:"sent_dropped,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *PortTraffic) Reset() {
+	*x = PortTraffic{}
+	mi := &file_host_v1_host_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PortTraffic) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PortTraffic) ProtoMessage() {}
+
+func (x *PortTraffic) ProtoReflect() protoreflect.Message {
+	mi := &file_host_v1_host_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PortTraffic.ProtoReflect.Descriptor instead.
+func (*PortTraffic) Descriptor() ([]byte, []int) {
+	return file_host_v1_host_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *PortTraffic) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *PortTraffic) GetReceivedBytes() uint64 {
+	if x != nil {
+		return x.ReceivedBytes
+	}
+	return 0
+}
+
+func (x *PortTraffic) GetSentBytes() uint64 {
+	if x != nil {
+		return x.SentBytes
+	}
+	return 0
+}
+
+func (x *PortTraffic) GetReceivedPackets() uint64 {
+	if x != nil {
+		return x.ReceivedPackets
+	}
+	return 0
+}
+
+func (x *PortTraffic) GetSentPackets() uint64 {
+	if x != nil {
+		return x.SentPackets
+	}
+	return 0
+}
+
+func (x *PortTraffic) GetReceivedDropped() uint64 {
+	if x != nil {
+		return x.ReceivedDropped
+	}
+	return 0
+}
+
+func (x *PortTraffic) GetSentDropped() uint64 {
+	if x != nil {
+		return x.SentDropped
+	}
+	return 0
+}
+
 type Disk struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
 	Id             string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -1862,7 +2289,7 @@ type Disk struct {
 
 func (x *Disk) Reset() {
 	*x = Disk{}
-	mi := &file_host_v1_host_proto_msgTypes[27]
+	mi := &file_host_v1_host_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1874,7 +2301,7 @@ func (x *Disk) String() string {
 func (*Disk) ProtoMessage() {}
 
 func (x *Disk) ProtoReflect() protoreflect.Message {
-	mi := &file_host_v1_host_proto_msgTypes[27]
+	mi := &file_host_v1_host_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1887,7 +2314,7 @@ func (x *Disk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Disk.ProtoReflect.Descriptor instead.
 func (*Disk) Descriptor() ([]byte, []int) {
-	return file_host_v1_host_proto_rawDescGZIP(), []int{27}
+	return file_host_v1_host_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Disk) GetId() string {
@@ -1934,7 +2361,7 @@ type CreateDiskRequest struct {
 
 func (x *CreateDiskRequest) Reset() {
 	*x = CreateDiskRequest{}
-	mi := &file_host_v1_host_proto_msgTypes[28]
+	mi := &file_host_v1_host_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1946,7 +2373,7 @@ func (x *CreateDiskRequest) String() string {
 func (*CreateDiskRequest) ProtoMessage() {}
 
 func (x *CreateDiskRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_host_v1_host_proto_msgTypes[28]
+	mi := &file_host_v1_host_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1959,7 +2386,7 @@ func (x *CreateDiskRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateDiskRequest.ProtoReflect.Descriptor instead.
 func (*CreateDiskRequest) Descriptor() ([]byte, []int) {
-	return file_host_v1_host_proto_rawDescGZIP(), []int{28}
+	return file_host_v1_host_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *CreateDiskRequest) GetDisk() *Disk {
@@ -1978,7 +2405,7 @@ type DeleteDiskRequest struct {
 
 func (x *DeleteDiskRequest) Reset() {
 	*x = DeleteDiskRequest{}
-	mi := &file_host_v1_host_proto_msgTypes[29]
+	mi := &file_host_v1_host_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1990,7 +2417,7 @@ func (x *DeleteDiskRequest) String() string {
 func (*DeleteDiskRequest) ProtoMessage() {}
 
 func (x *DeleteDiskRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_host_v1_host_proto_msgTypes[29]
+	mi := &file_host_v1_host_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2003,7 +2430,7 @@ func (x *DeleteDiskRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteDiskRequest.ProtoReflect.Descriptor instead.
 func (*DeleteDiskRequest) Descriptor() ([]byte, []int) {
-	return file_host_v1_host_proto_rawDescGZIP(), []int{29}
+	return file_host_v1_host_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *DeleteDiskRequest) GetId() string {
@@ -2021,7 +2448,7 @@ type DeleteDiskResponse struct {
 
 func (x *DeleteDiskResponse) Reset() {
 	*x = DeleteDiskResponse{}
-	mi := &file_host_v1_host_proto_msgTypes[30]
+	mi := &file_host_v1_host_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2033,7 +2460,7 @@ func (x *DeleteDiskResponse) String() string {
 func (*DeleteDiskResponse) ProtoMessage() {}
 
 func (x *DeleteDiskResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_host_v1_host_proto_msgTypes[30]
+	mi := &file_host_v1_host_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2046,7 +2473,7 @@ func (x *DeleteDiskResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteDiskResponse.ProtoReflect.Descriptor instead.
 func (*DeleteDiskResponse) Descriptor() ([]byte, []int) {
-	return file_host_v1_host_proto_rawDescGZIP(), []int{30}
+	return file_host_v1_host_proto_rawDescGZIP(), []int{36}
 }
 
 type ListDisksRequest struct {
@@ -2057,7 +2484,7 @@ type ListDisksRequest struct {
 
 func (x *ListDisksRequest) Reset() {
 	*x = ListDisksRequest{}
-	mi := &file_host_v1_host_proto_msgTypes[31]
+	mi := &file_host_v1_host_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2069,7 +2496,7 @@ func (x *ListDisksRequest) String() string {
 func (*ListDisksRequest) ProtoMessage() {}
 
 func (x *ListDisksRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_host_v1_host_proto_msgTypes[31]
+	mi := &file_host_v1_host_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2082,7 +2509,7 @@ func (x *ListDisksRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDisksRequest.ProtoReflect.Descriptor instead.
 func (*ListDisksRequest) Descriptor() ([]byte, []int) {
-	return file_host_v1_host_proto_rawDescGZIP(), []int{31}
+	return file_host_v1_host_proto_rawDescGZIP(), []int{37}
 }
 
 type ListDisksResponse struct {
@@ -2094,7 +2521,7 @@ type ListDisksResponse struct {
 
 func (x *ListDisksResponse) Reset() {
 	*x = ListDisksResponse{}
-	mi := &file_host_v1_host_proto_msgTypes[32]
+	mi := &file_host_v1_host_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2106,7 +2533,7 @@ func (x *ListDisksResponse) String() string {
 func (*ListDisksResponse) ProtoMessage() {}
 
 func (x *ListDisksResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_host_v1_host_proto_msgTypes[32]
+	mi := &file_host_v1_host_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2119,7 +2546,7 @@ func (x *ListDisksResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDisksResponse.ProtoReflect.Descriptor instead.
 func (*ListDisksResponse) Descriptor() ([]byte, []int) {
-	return file_host_v1_host_proto_rawDescGZIP(), []int{32}
+	return file_host_v1_host_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *ListDisksResponse) GetDisks() []*Disk {
@@ -2144,7 +2571,7 @@ type PullRequest struct {
 
 func (x *PullRequest) Reset() {
 	*x = PullRequest{}
-	mi := &file_host_v1_host_proto_msgTypes[33]
+	mi := &file_host_v1_host_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2156,7 +2583,7 @@ func (x *PullRequest) String() string {
 func (*PullRequest) ProtoMessage() {}
 
 func (x *PullRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_host_v1_host_proto_msgTypes[33]
+	mi := &file_host_v1_host_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2169,7 +2596,7 @@ func (x *PullRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PullRequest.ProtoReflect.Descriptor instead.
 func (*PullRequest) Descriptor() ([]byte, []int) {
-	return file_host_v1_host_proto_rawDescGZIP(), []int{33}
+	return file_host_v1_host_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *PullRequest) GetReference() string {
@@ -2212,7 +2639,7 @@ type RegistryCredentials struct {
 
 func (x *RegistryCredentials) Reset() {
 	*x = RegistryCredentials{}
-	mi := &file_host_v1_host_proto_msgTypes[34]
+	mi := &file_host_v1_host_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2224,7 +2651,7 @@ func (x *RegistryCredentials) String() string {
 func (*RegistryCredentials) ProtoMessage() {}
 
 func (x *RegistryCredentials) ProtoReflect() protoreflect.Message {
-	mi := &file_host_v1_host_proto_msgTypes[34]
+	mi := &file_host_v1_host_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2237,7 +2664,7 @@ func (x *RegistryCredentials) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegistryCredentials.ProtoReflect.Descriptor instead.
 func (*RegistryCredentials) Descriptor() ([]byte, []int) {
-	return file_host_v1_host_proto_rawDescGZIP(), []int{34}
+	return file_host_v1_host_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *RegistryCredentials) GetUsername() string {
@@ -2280,7 +2707,7 @@ type PullProgress struct {
 
 func (x *PullProgress) Reset() {
 	*x = PullProgress{}
-	mi := &file_host_v1_host_proto_msgTypes[35]
+	mi := &file_host_v1_host_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2292,7 +2719,7 @@ func (x *PullProgress) String() string {
 func (*PullProgress) ProtoMessage() {}
 
 func (x *PullProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_host_v1_host_proto_msgTypes[35]
+	mi := &file_host_v1_host_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2305,7 +2732,7 @@ func (x *PullProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PullProgress.ProtoReflect.Descriptor instead.
 func (*PullProgress) Descriptor() ([]byte, []int) {
-	return file_host_v1_host_proto_rawDescGZIP(), []int{35}
+	return file_host_v1_host_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *PullProgress) GetStage() string {
@@ -2352,7 +2779,7 @@ type Image struct {
 
 func (x *Image) Reset() {
 	*x = Image{}
-	mi := &file_host_v1_host_proto_msgTypes[36]
+	mi := &file_host_v1_host_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2364,7 +2791,7 @@ func (x *Image) String() string {
 func (*Image) ProtoMessage() {}
 
 func (x *Image) ProtoReflect() protoreflect.Message {
-	mi := &file_host_v1_host_proto_msgTypes[36]
+	mi := &file_host_v1_host_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2377,7 +2804,7 @@ func (x *Image) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Image.ProtoReflect.Descriptor instead.
 func (*Image) Descriptor() ([]byte, []int) {
-	return file_host_v1_host_proto_rawDescGZIP(), []int{36}
+	return file_host_v1_host_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *Image) GetDigest() string {
@@ -2447,7 +2874,7 @@ type GetImageRequest struct {
 
 func (x *GetImageRequest) Reset() {
 	*x = GetImageRequest{}
-	mi := &file_host_v1_host_proto_msgTypes[37]
+	mi := &file_host_v1_host_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2459,7 +2886,7 @@ func (x *GetImageRequest) String() string {
 func (*GetImageRequest) ProtoMessage() {}
 
 func (x *GetImageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_host_v1_host_proto_msgTypes[37]
+	mi := &file_host_v1_host_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2472,7 +2899,7 @@ func (x *GetImageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetImageRequest.ProtoReflect.Descriptor instead.
 func (*GetImageRequest) Descriptor() ([]byte, []int) {
-	return file_host_v1_host_proto_rawDescGZIP(), []int{37}
+	return file_host_v1_host_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *GetImageRequest) GetReference() string {
@@ -2504,7 +2931,7 @@ type ListImagesRequest struct {
 
 func (x *ListImagesRequest) Reset() {
 	*x = ListImagesRequest{}
-	mi := &file_host_v1_host_proto_msgTypes[38]
+	mi := &file_host_v1_host_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2516,7 +2943,7 @@ func (x *ListImagesRequest) String() string {
 func (*ListImagesRequest) ProtoMessage() {}
 
 func (x *ListImagesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_host_v1_host_proto_msgTypes[38]
+	mi := &file_host_v1_host_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2529,7 +2956,7 @@ func (x *ListImagesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListImagesRequest.ProtoReflect.Descriptor instead.
 func (*ListImagesRequest) Descriptor() ([]byte, []int) {
-	return file_host_v1_host_proto_rawDescGZIP(), []int{38}
+	return file_host_v1_host_proto_rawDescGZIP(), []int{44}
 }
 
 type ListImagesResponse struct {
@@ -2542,7 +2969,7 @@ type ListImagesResponse struct {
 
 func (x *ListImagesResponse) Reset() {
 	*x = ListImagesResponse{}
-	mi := &file_host_v1_host_proto_msgTypes[39]
+	mi := &file_host_v1_host_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2554,7 +2981,7 @@ func (x *ListImagesResponse) String() string {
 func (*ListImagesResponse) ProtoMessage() {}
 
 func (x *ListImagesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_host_v1_host_proto_msgTypes[39]
+	mi := &file_host_v1_host_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2567,7 +2994,7 @@ func (x *ListImagesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListImagesResponse.ProtoReflect.Descriptor instead.
 func (*ListImagesResponse) Descriptor() ([]byte, []int) {
-	return file_host_v1_host_proto_rawDescGZIP(), []int{39}
+	return file_host_v1_host_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *ListImagesResponse) GetImages() []*Image {
@@ -2593,7 +3020,7 @@ type CollectGarbageRequest struct {
 
 func (x *CollectGarbageRequest) Reset() {
 	*x = CollectGarbageRequest{}
-	mi := &file_host_v1_host_proto_msgTypes[40]
+	mi := &file_host_v1_host_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2605,7 +3032,7 @@ func (x *CollectGarbageRequest) String() string {
 func (*CollectGarbageRequest) ProtoMessage() {}
 
 func (x *CollectGarbageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_host_v1_host_proto_msgTypes[40]
+	mi := &file_host_v1_host_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2618,7 +3045,7 @@ func (x *CollectGarbageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CollectGarbageRequest.ProtoReflect.Descriptor instead.
 func (*CollectGarbageRequest) Descriptor() ([]byte, []int) {
-	return file_host_v1_host_proto_rawDescGZIP(), []int{40}
+	return file_host_v1_host_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *CollectGarbageRequest) GetFreeBytes() uint64 {
@@ -2642,7 +3069,7 @@ type GarbageCollection struct {
 
 func (x *GarbageCollection) Reset() {
 	*x = GarbageCollection{}
-	mi := &file_host_v1_host_proto_msgTypes[41]
+	mi := &file_host_v1_host_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2654,7 +3081,7 @@ func (x *GarbageCollection) String() string {
 func (*GarbageCollection) ProtoMessage() {}
 
 func (x *GarbageCollection) ProtoReflect() protoreflect.Message {
-	mi := &file_host_v1_host_proto_msgTypes[41]
+	mi := &file_host_v1_host_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2667,7 +3094,7 @@ func (x *GarbageCollection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GarbageCollection.ProtoReflect.Descriptor instead.
 func (*GarbageCollection) Descriptor() ([]byte, []int) {
-	return file_host_v1_host_proto_rawDescGZIP(), []int{41}
+	return file_host_v1_host_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *GarbageCollection) GetAt() *timestamppb.Timestamp {
@@ -2714,7 +3141,7 @@ type RemoveImageRequest struct {
 
 func (x *RemoveImageRequest) Reset() {
 	*x = RemoveImageRequest{}
-	mi := &file_host_v1_host_proto_msgTypes[42]
+	mi := &file_host_v1_host_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2726,7 +3153,7 @@ func (x *RemoveImageRequest) String() string {
 func (*RemoveImageRequest) ProtoMessage() {}
 
 func (x *RemoveImageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_host_v1_host_proto_msgTypes[42]
+	mi := &file_host_v1_host_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2739,7 +3166,7 @@ func (x *RemoveImageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveImageRequest.ProtoReflect.Descriptor instead.
 func (*RemoveImageRequest) Descriptor() ([]byte, []int) {
-	return file_host_v1_host_proto_rawDescGZIP(), []int{42}
+	return file_host_v1_host_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *RemoveImageRequest) GetDigest() string {
@@ -2757,7 +3184,7 @@ type RemoveImageResponse struct {
 
 func (x *RemoveImageResponse) Reset() {
 	*x = RemoveImageResponse{}
-	mi := &file_host_v1_host_proto_msgTypes[43]
+	mi := &file_host_v1_host_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2769,7 +3196,7 @@ func (x *RemoveImageResponse) String() string {
 func (*RemoveImageResponse) ProtoMessage() {}
 
 func (x *RemoveImageResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_host_v1_host_proto_msgTypes[43]
+	mi := &file_host_v1_host_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2782,7 +3209,7 @@ func (x *RemoveImageResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveImageResponse.ProtoReflect.Descriptor instead.
 func (*RemoveImageResponse) Descriptor() ([]byte, []int) {
-	return file_host_v1_host_proto_rawDescGZIP(), []int{43}
+	return file_host_v1_host_proto_rawDescGZIP(), []int{49}
 }
 
 var File_host_v1_host_proto protoreflect.FileDescriptor
@@ -2931,7 +3358,41 @@ const file_host_v1_host_proto_rawDesc = "" +
 	"\n" +
 	"machine_id\x18\x01 \x01(\tR\tmachineId\x12\x17\n" +
 	"\adisk_id\x18\x02 \x01(\tR\x06diskId\"\x14\n" +
-	"\x12DetachDiskResponse\"\xf4\x01\n" +
+	"\x12DetachDiskResponse\"'\n" +
+	"\x0fGetStatsRequest\x12\x14\n" +
+	"\x05disks\x18\x01 \x01(\bR\x05disks\"\xe8\x01\n" +
+	"\x10GetStatsResponse\x12*\n" +
+	"\x02at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12=\n" +
+	"\x0emachines_total\x18\x02 \x01(\v2\x16.pacific.host.v1.UsageR\rmachinesTotal\x12.\n" +
+	"\x06daemon\x18\x03 \x01(\v2\x16.pacific.host.v1.UsageR\x06daemon\x129\n" +
+	"\bmachines\x18\x04 \x03(\v2\x1d.pacific.host.v1.MachineStatsR\bmachines\"\xb6\x01\n" +
+	"\x05Usage\x12'\n" +
+	"\x0fcpu_nanoseconds\x18\x01 \x01(\x04R\x0ecpuNanoseconds\x12!\n" +
+	"\fmemory_bytes\x18\x02 \x01(\x04R\vmemoryBytes\x127\n" +
+	"\x18memory_working_set_bytes\x18\x03 \x01(\x04R\x15memoryWorkingSetBytes\x12(\n" +
+	"\x10memory_rss_bytes\x18\x04 \x01(\x04R\x0ememoryRssBytes\"\xb4\x01\n" +
+	"\fMachineStats\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12,\n" +
+	"\x05usage\x18\x02 \x01(\v2\x16.pacific.host.v1.UsageR\x05usage\x122\n" +
+	"\x05disks\x18\x03 \x03(\v2\x1c.pacific.host.v1.DiskTrafficR\x05disks\x122\n" +
+	"\x05ports\x18\x04 \x03(\v2\x1c.pacific.host.v1.PortTrafficR\x05ports\"\xb2\x01\n" +
+	"\vDiskTraffic\x12\x17\n" +
+	"\adisk_id\x18\x01 \x01(\tR\x06diskId\x12\x1d\n" +
+	"\n" +
+	"read_bytes\x18\x02 \x01(\x04R\treadBytes\x12#\n" +
+	"\rwritten_bytes\x18\x03 \x01(\x04R\fwrittenBytes\x12\x14\n" +
+	"\x05reads\x18\x04 \x01(\x04R\x05reads\x12\x16\n" +
+	"\x06writes\x18\x05 \x01(\x04R\x06writes\x12\x18\n" +
+	"\aflushes\x18\x06 \x01(\x04R\aflushes\"\x83\x02\n" +
+	"\vPortTraffic\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12%\n" +
+	"\x0ereceived_bytes\x18\x02 \x01(\x04R\rreceivedBytes\x12\x1d\n" +
+	"\n" +
+	"sent_bytes\x18\x03 \x01(\x04R\tsentBytes\x12)\n" +
+	"\x10received_packets\x18\x04 \x01(\x04R\x0freceivedPackets\x12!\n" +
+	"\fsent_packets\x18\x05 \x01(\x04R\vsentPackets\x12)\n" +
+	"\x10received_dropped\x18\x06 \x01(\x04R\x0freceivedDropped\x12!\n" +
+	"\fsent_dropped\x18\a \x01(\x04R\vsentDropped\"\xf4\x01\n" +
 	"\x04Disk\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1d\n" +
 	"\n" +
@@ -3009,7 +3470,7 @@ const file_host_v1_host_proto_rawDesc = "" +
 	"\x13RemoveImageResponse2\xb1\x01\n" +
 	"\x04Host\x12L\n" +
 	"\aGetHost\x12\x1f.pacific.host.v1.GetHostRequest\x1a .pacific.host.v1.GetHostResponse\x12[\n" +
-	"\fGetInventory\x12$.pacific.host.v1.GetInventoryRequest\x1a%.pacific.host.v1.GetInventoryResponse2\xb5\x05\n" +
+	"\fGetInventory\x12$.pacific.host.v1.GetInventoryRequest\x1a%.pacific.host.v1.GetInventoryResponse2\x86\x06\n" +
 	"\x0fVirtualMachines\x12I\n" +
 	"\x06Create\x12\x1e.pacific.host.v1.CreateRequest\x1a\x1f.pacific.host.v1.VirtualMachine\x12G\n" +
 	"\x05Start\x12\x1d.pacific.host.v1.StartRequest\x1a\x1f.pacific.host.v1.VirtualMachine\x12E\n" +
@@ -3021,7 +3482,8 @@ const file_host_v1_host_proto_rawDesc = "" +
 	"\n" +
 	"AttachDisk\x12\".pacific.host.v1.AttachDiskRequest\x1a\x1f.pacific.host.v1.DiskAttachment\x12U\n" +
 	"\n" +
-	"DetachDisk\x12\".pacific.host.v1.DetachDiskRequest\x1a#.pacific.host.v1.DetachDiskResponse2\xee\x01\n" +
+	"DetachDisk\x12\".pacific.host.v1.DetachDiskRequest\x1a#.pacific.host.v1.DetachDiskResponse\x12O\n" +
+	"\bGetStats\x12 .pacific.host.v1.GetStatsRequest\x1a!.pacific.host.v1.GetStatsResponse2\xee\x01\n" +
 	"\x05Disks\x12C\n" +
 	"\x06Create\x12\".pacific.host.v1.CreateDiskRequest\x1a\x15.pacific.host.v1.Disk\x12Q\n" +
 	"\x06Delete\x12\".pacific.host.v1.DeleteDiskRequest\x1a#.pacific.host.v1.DeleteDiskResponse\x12M\n" +
@@ -3046,7 +3508,7 @@ func file_host_v1_host_proto_rawDescGZIP() []byte {
 }
 
 var file_host_v1_host_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_host_v1_host_proto_msgTypes = make([]protoimpl.MessageInfo, 47)
+var file_host_v1_host_proto_msgTypes = make([]protoimpl.MessageInfo, 53)
 var file_host_v1_host_proto_goTypes = []any{
 	(Crx_Mode)(0),                 // 0: pacific.host.v1.Crx.Mode
 	(VirtualMachine_Phase)(0),     // 1: pacific.host.v1.VirtualMachine.Phase
@@ -3078,107 +3540,122 @@ var file_host_v1_host_proto_goTypes = []any{
 	(*AttachDiskRequest)(nil),     // 27: pacific.host.v1.AttachDiskRequest
 	(*DetachDiskRequest)(nil),     // 28: pacific.host.v1.DetachDiskRequest
 	(*DetachDiskResponse)(nil),    // 29: pacific.host.v1.DetachDiskResponse
-	(*Disk)(nil),                  // 30: pacific.host.v1.Disk
-	(*CreateDiskRequest)(nil),     // 31: pacific.host.v1.CreateDiskRequest
-	(*DeleteDiskRequest)(nil),     // 32: pacific.host.v1.DeleteDiskRequest
-	(*DeleteDiskResponse)(nil),    // 33: pacific.host.v1.DeleteDiskResponse
-	(*ListDisksRequest)(nil),      // 34: pacific.host.v1.ListDisksRequest
-	(*ListDisksResponse)(nil),     // 35: pacific.host.v1.ListDisksResponse
-	(*PullRequest)(nil),           // 36: pacific.host.v1.PullRequest
-	(*RegistryCredentials)(nil),   // 37: pacific.host.v1.RegistryCredentials
-	(*PullProgress)(nil),          // 38: pacific.host.v1.PullProgress
-	(*Image)(nil),                 // 39: pacific.host.v1.Image
-	(*GetImageRequest)(nil),       // 40: pacific.host.v1.GetImageRequest
-	(*ListImagesRequest)(nil),     // 41: pacific.host.v1.ListImagesRequest
-	(*ListImagesResponse)(nil),    // 42: pacific.host.v1.ListImagesResponse
-	(*CollectGarbageRequest)(nil), // 43: pacific.host.v1.CollectGarbageRequest
-	(*GarbageCollection)(nil),     // 44: pacific.host.v1.GarbageCollection
-	(*RemoveImageRequest)(nil),    // 45: pacific.host.v1.RemoveImageRequest
-	(*RemoveImageResponse)(nil),   // 46: pacific.host.v1.RemoveImageResponse
-	nil,                           // 47: pacific.host.v1.InventoryMachine.LabelsEntry
-	nil,                           // 48: pacific.host.v1.VirtualMachineSpec.LabelsEntry
-	nil,                           // 49: pacific.host.v1.Disk.LabelsEntry
-	(*timestamppb.Timestamp)(nil), // 50: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 51: google.protobuf.Duration
+	(*GetStatsRequest)(nil),       // 30: pacific.host.v1.GetStatsRequest
+	(*GetStatsResponse)(nil),      // 31: pacific.host.v1.GetStatsResponse
+	(*Usage)(nil),                 // 32: pacific.host.v1.Usage
+	(*MachineStats)(nil),          // 33: pacific.host.v1.MachineStats
+	(*DiskTraffic)(nil),           // 34: pacific.host.v1.DiskTraffic
+	(*PortTraffic)(nil),           // 35: pacific.host.v1.PortTraffic
+	(*Disk)(nil),                  // 36: pacific.host.v1.Disk
+	(*CreateDiskRequest)(nil),     // 37: pacific.host.v1.CreateDiskRequest
+	(*DeleteDiskRequest)(nil),     // 38: pacific.host.v1.DeleteDiskRequest
+	(*DeleteDiskResponse)(nil),    // 39: pacific.host.v1.DeleteDiskResponse
+	(*ListDisksRequest)(nil),      // 40: pacific.host.v1.ListDisksRequest
+	(*ListDisksResponse)(nil),     // 41: pacific.host.v1.ListDisksResponse
+	(*PullRequest)(nil),           // 42: pacific.host.v1.PullRequest
+	(*RegistryCredentials)(nil),   // 43: pacific.host.v1.RegistryCredentials
+	(*PullProgress)(nil),          // 44: pacific.host.v1.PullProgress
+	(*Image)(nil),                 // 45: pacific.host.v1.Image
+	(*GetImageRequest)(nil),       // 46: pacific.host.v1.GetImageRequest
+	(*ListImagesRequest)(nil),     // 47: pacific.host.v1.ListImagesRequest
+	(*ListImagesResponse)(nil),    // 48: pacific.host.v1.ListImagesResponse
+	(*CollectGarbageRequest)(nil), // 49: pacific.host.v1.CollectGarbageRequest
+	(*GarbageCollection)(nil),     // 50: pacific.host.v1.GarbageCollection
+	(*RemoveImageRequest)(nil),    // 51: pacific.host.v1.RemoveImageRequest
+	(*RemoveImageResponse)(nil),   // 52: pacific.host.v1.RemoveImageResponse
+	nil,                           // 53: pacific.host.v1.InventoryMachine.LabelsEntry
+	nil,                           // 54: pacific.host.v1.VirtualMachineSpec.LabelsEntry
+	nil,                           // 55: pacific.host.v1.Disk.LabelsEntry
+	(*timestamppb.Timestamp)(nil), // 56: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 57: google.protobuf.Duration
 }
 var file_host_v1_host_proto_depIdxs = []int32{
 	7,  // 0: pacific.host.v1.GetInventoryResponse.machines:type_name -> pacific.host.v1.InventoryMachine
 	8,  // 1: pacific.host.v1.GetInventoryResponse.taps:type_name -> pacific.host.v1.InventoryItem
 	8,  // 2: pacific.host.v1.GetInventoryResponse.disks:type_name -> pacific.host.v1.InventoryItem
 	8,  // 3: pacific.host.v1.GetInventoryResponse.cgroups:type_name -> pacific.host.v1.InventoryItem
-	47, // 4: pacific.host.v1.InventoryMachine.labels:type_name -> pacific.host.v1.InventoryMachine.LabelsEntry
+	53, // 4: pacific.host.v1.InventoryMachine.labels:type_name -> pacific.host.v1.InventoryMachine.LabelsEntry
 	10, // 5: pacific.host.v1.VirtualMachineSpec.crx:type_name -> pacific.host.v1.Crx
 	11, // 6: pacific.host.v1.VirtualMachineSpec.guest:type_name -> pacific.host.v1.Guest
 	12, // 7: pacific.host.v1.VirtualMachineSpec.ports:type_name -> pacific.host.v1.Port
 	13, // 8: pacific.host.v1.VirtualMachineSpec.disks:type_name -> pacific.host.v1.DiskAttachment
-	48, // 9: pacific.host.v1.VirtualMachineSpec.labels:type_name -> pacific.host.v1.VirtualMachineSpec.LabelsEntry
+	54, // 9: pacific.host.v1.VirtualMachineSpec.labels:type_name -> pacific.host.v1.VirtualMachineSpec.LabelsEntry
 	0,  // 10: pacific.host.v1.Crx.mode:type_name -> pacific.host.v1.Crx.Mode
 	9,  // 11: pacific.host.v1.VirtualMachine.spec:type_name -> pacific.host.v1.VirtualMachineSpec
 	1,  // 12: pacific.host.v1.VirtualMachine.phase:type_name -> pacific.host.v1.VirtualMachine.Phase
-	50, // 13: pacific.host.v1.VirtualMachine.started_at:type_name -> google.protobuf.Timestamp
+	56, // 13: pacific.host.v1.VirtualMachine.started_at:type_name -> google.protobuf.Timestamp
 	15, // 14: pacific.host.v1.VirtualMachine.last_exit:type_name -> pacific.host.v1.Exit
 	16, // 15: pacific.host.v1.VirtualMachine.ports:type_name -> pacific.host.v1.PortStatus
-	50, // 16: pacific.host.v1.VirtualMachine.guest_ready_at:type_name -> google.protobuf.Timestamp
-	50, // 17: pacific.host.v1.Exit.at:type_name -> google.protobuf.Timestamp
+	56, // 16: pacific.host.v1.VirtualMachine.guest_ready_at:type_name -> google.protobuf.Timestamp
+	56, // 17: pacific.host.v1.Exit.at:type_name -> google.protobuf.Timestamp
 	9,  // 18: pacific.host.v1.CreateRequest.spec:type_name -> pacific.host.v1.VirtualMachineSpec
-	51, // 19: pacific.host.v1.StopRequest.grace:type_name -> google.protobuf.Duration
+	57, // 19: pacific.host.v1.StopRequest.grace:type_name -> google.protobuf.Duration
 	14, // 20: pacific.host.v1.ListResponse.machines:type_name -> pacific.host.v1.VirtualMachine
 	2,  // 21: pacific.host.v1.WatchEvent.type:type_name -> pacific.host.v1.WatchEvent.Type
 	14, // 22: pacific.host.v1.WatchEvent.machine:type_name -> pacific.host.v1.VirtualMachine
 	13, // 23: pacific.host.v1.AttachDiskRequest.disk:type_name -> pacific.host.v1.DiskAttachment
-	49, // 24: pacific.host.v1.Disk.labels:type_name -> pacific.host.v1.Disk.LabelsEntry
-	30, // 25: pacific.host.v1.CreateDiskRequest.disk:type_name -> pacific.host.v1.Disk
-	30, // 26: pacific.host.v1.ListDisksResponse.disks:type_name -> pacific.host.v1.Disk
-	37, // 27: pacific.host.v1.PullRequest.credentials:type_name -> pacific.host.v1.RegistryCredentials
-	39, // 28: pacific.host.v1.PullProgress.image:type_name -> pacific.host.v1.Image
-	50, // 29: pacific.host.v1.Image.pulled_at:type_name -> google.protobuf.Timestamp
-	50, // 30: pacific.host.v1.Image.last_used_at:type_name -> google.protobuf.Timestamp
-	39, // 31: pacific.host.v1.ListImagesResponse.images:type_name -> pacific.host.v1.Image
-	44, // 32: pacific.host.v1.ListImagesResponse.last_collection:type_name -> pacific.host.v1.GarbageCollection
-	50, // 33: pacific.host.v1.GarbageCollection.at:type_name -> google.protobuf.Timestamp
-	3,  // 34: pacific.host.v1.Host.GetHost:input_type -> pacific.host.v1.GetHostRequest
-	5,  // 35: pacific.host.v1.Host.GetInventory:input_type -> pacific.host.v1.GetInventoryRequest
-	17, // 36: pacific.host.v1.VirtualMachines.Create:input_type -> pacific.host.v1.CreateRequest
-	18, // 37: pacific.host.v1.VirtualMachines.Start:input_type -> pacific.host.v1.StartRequest
-	19, // 38: pacific.host.v1.VirtualMachines.Stop:input_type -> pacific.host.v1.StopRequest
-	20, // 39: pacific.host.v1.VirtualMachines.Destroy:input_type -> pacific.host.v1.DestroyRequest
-	22, // 40: pacific.host.v1.VirtualMachines.Get:input_type -> pacific.host.v1.GetRequest
-	23, // 41: pacific.host.v1.VirtualMachines.List:input_type -> pacific.host.v1.ListRequest
-	25, // 42: pacific.host.v1.VirtualMachines.Watch:input_type -> pacific.host.v1.WatchRequest
-	27, // 43: pacific.host.v1.VirtualMachines.AttachDisk:input_type -> pacific.host.v1.AttachDiskRequest
-	28, // 44: pacific.host.v1.VirtualMachines.DetachDisk:input_type -> pacific.host.v1.DetachDiskRequest
-	31, // 45: pacific.host.v1.Disks.Create:input_type -> pacific.host.v1.CreateDiskRequest
-	32, // 46: pacific.host.v1.Disks.Delete:input_type -> pacific.host.v1.DeleteDiskRequest
-	34, // 47: pacific.host.v1.Disks.List:input_type -> pacific.host.v1.ListDisksRequest
-	36, // 48: pacific.host.v1.Images.Pull:input_type -> pacific.host.v1.PullRequest
-	40, // 49: pacific.host.v1.Images.Get:input_type -> pacific.host.v1.GetImageRequest
-	41, // 50: pacific.host.v1.Images.List:input_type -> pacific.host.v1.ListImagesRequest
-	45, // 51: pacific.host.v1.Images.Remove:input_type -> pacific.host.v1.RemoveImageRequest
-	43, // 52: pacific.host.v1.Images.CollectGarbage:input_type -> pacific.host.v1.CollectGarbageRequest
-	4,  // 53: pacific.host.v1.Host.GetHost:output_type -> pacific.host.v1.GetHostResponse
-	6,  // 54: pacific.host.v1.Host.GetInventory:output_type -> pacific.host.v1.GetInventoryResponse
-	14, // 55: pacific.host.v1.VirtualMachines.Create:output_type -> pacific.host.v1.VirtualMachine
-	14, // 56: pacific.host.v1.VirtualMachines.Start:output_type -> pacific.host.v1.VirtualMachine
-	14, // 57: pacific.host.v1.VirtualMachines.Stop:output_type -> pacific.host.v1.VirtualMachine
-	21, // 58: pacific.host.v1.VirtualMachines.Destroy:output_type -> pacific.host.v1.DestroyResponse
-	14, // 59: pacific.host.v1.VirtualMachines.Get:output_type -> pacific.host.v1.VirtualMachine
-	24, // 60: pacific.host.v1.VirtualMachines.List:output_type -> pacific.host.v1.ListResponse
-	26, // 61: pacific.host.v1.VirtualMachines.Watch:output_type -> pacific.host.v1.WatchEvent
-	13, // 62: pacific.host.v1.VirtualMachines.AttachDisk:output_type -> pacific.host.v1.DiskAttachment
-	29, // 63: pacific.host.v1.VirtualMachines.DetachDisk:output_type -> pacific.host.v1.DetachDiskResponse
-	30, // 64: pacific.host.v1.Disks.Create:output_type -> pacific.host.v1.Disk
-	33, // 65: pacific.host.v1.Disks.Delete:output_type -> pacific.host.v1.DeleteDiskResponse
-	35, // 66: pacific.host.v1.Disks.List:output_type -> pacific.host.v1.ListDisksResponse
-	38, // 67: pacific.host.v1.Images.Pull:output_type -> pacific.host.v1.PullProgress
-	39, // 68: pacific.host.v1.Images.Get:output_type -> pacific.host.v1.Image
-	42, // 69: pacific.host.v1.Images.List:output_type -> pacific.host.v1.ListImagesResponse
-	46, // 70: pacific.host.v1.Images.Remove:output_type -> pacific.host.v1.RemoveImageResponse
-	44, // 71: pacific.host.v1.Images.CollectGarbage:output_type -> pacific.host.v1.GarbageCollection
-	53, // [53:72] is the sub-list for method output_type
-	34, // [34:53] is the sub-list for method input_type
-	34, // [34:34] is the sub-list for extension type_name
-	34, // [34:34] is the sub-list for extension extendee
-	0,  // [0:34] is the sub-list for field type_name
+	56, // 24: pacific.host.v1.GetStatsResponse.at:type_name -> google.protobuf.Timestamp
+	32, // 25: pacific.host.v1.GetStatsResponse.machines_total:type_name -> pacific.host.v1.Usage
+	32, // 26: pacific.host.v1.GetStatsResponse.daemon:type_name -> pacific.host.v1.Usage
+	33, // 27: pacific.host.v1.GetStatsResponse.machines:type_name -> pacific.host.v1.MachineStats
+	32, // 28: pacific.host.v1.MachineStats.usage:type_name -> pacific.host.v1.Usage
+	34, // 29: pacific.host.v1.MachineStats.disks:type_name -> pacific.host.v1.DiskTraffic
+	35, // 30: pacific.host.v1.MachineStats.ports:type_name -> pacific.host.v1.PortTraffic
+	55, // 31: pacific.host.v1.Disk.labels:type_name -> pacific.host.v1.Disk.LabelsEntry
+	36, // 32: pacific.host.v1.CreateDiskRequest.disk:type_name -> pacific.host.v1.Disk
+	36, // 33: pacific.host.v1.ListDisksResponse.disks:type_name -> pacific.host.v1.Disk
+	43, // 34: pacific.host.v1.PullRequest.credentials:type_name -> pacific.host.v1.RegistryCredentials
+	45, // 35: pacific.host.v1.PullProgress.image:type_name -> pacific.host.v1.Image
+	56, // 36: pacific.host.v1.Image.pulled_at:type_name -> google.protobuf.Timestamp
+	56, // 37: pacific.host.v1.Image.last_used_at:type_name -> google.protobuf.Timestamp
+	45, // 38: pacific.host.v1.ListImagesResponse.images:type_name -> pacific.host.v1.Image
+	50, // 39: pacific.host.v1.ListImagesResponse.last_collection:type_name -> pacific.host.v1.GarbageCollection
+	56, // 40: pacific.host.v1.GarbageCollection.at:type_name -> google.protobuf.Timestamp
+	3,  // 41: pacific.host.v1.Host.GetHost:input_type -> pacific.host.v1.GetHostRequest
+	5,  // 42: pacific.host.v1.Host.GetInventory:input_type -> pacific.host.v1.GetInventoryRequest
+	17, // 43: pacific.host.v1.VirtualMachines.Create:input_type -> pacific.host.v1.CreateRequest
+	18, // 44: pacific.host.v1.VirtualMachines.Start:input_type -> pacific.host.v1.StartRequest
+	19, // 45: pacific.host.v1.VirtualMachines.Stop:input_type -> pacific.host.v1.StopRequest
+	20, // 46: pacific.host.v1.VirtualMachines.Destroy:input_type -> pacific.host.v1.DestroyRequest
+	22, // 47: pacific.host.v1.VirtualMachines.Get:input_type -> pacific.host.v1.GetRequest
+	23, // 48: pacific.host.v1.VirtualMachines.List:input_type -> pacific.host.v1.ListRequest
+	25, // 49: pacific.host.v1.VirtualMachines.Watch:input_type -> pacific.host.v1.WatchRequest
+	27, // 50: pacific.host.v1.VirtualMachines.AttachDisk:input_type -> pacific.host.v1.AttachDiskRequest
+	28, // 51: pacific.host.v1.VirtualMachines.DetachDisk:input_type -> pacific.host.v1.DetachDiskRequest
+	30, // 52: pacific.host.v1.VirtualMachines.GetStats:input_type -> pacific.host.v1.GetStatsRequest
+	37, // 53: pacific.host.v1.Disks.Create:input_type -> pacific.host.v1.CreateDiskRequest
+	38, // 54: pacific.host.v1.Disks.Delete:input_type -> pacific.host.v1.DeleteDiskRequest
+	40, // 55: pacific.host.v1.Disks.List:input_type -> pacific.host.v1.ListDisksRequest
+	42, // 56: pacific.host.v1.Images.Pull:input_type -> pacific.host.v1.PullRequest
+	46, // 57: pacific.host.v1.Images.Get:input_type -> pacific.host.v1.GetImageRequest
+	47, // 58: pacific.host.v1.Images.List:input_type -> pacific.host.v1.ListImagesRequest
+	51, // 59: pacific.host.v1.Images.Remove:input_type -> pacific.host.v1.RemoveImageRequest
+	49, // 60: pacific.host.v1.Images.CollectGarbage:input_type -> pacific.host.v1.CollectGarbageRequest
+	4,  // 61: pacific.host.v1.Host.GetHost:output_type -> pacific.host.v1.GetHostResponse
+	6,  // 62: pacific.host.v1.Host.GetInventory:output_type -> pacific.host.v1.GetInventoryResponse
+	14, // 63: pacific.host.v1.VirtualMachines.Create:output_type -> pacific.host.v1.VirtualMachine
+	14, // 64: pacific.host.v1.VirtualMachines.Start:output_type -> pacific.host.v1.VirtualMachine
+	14, // 65: pacific.host.v1.VirtualMachines.Stop:output_type -> pacific.host.v1.VirtualMachine
+	21, // 66: pacific.host.v1.VirtualMachines.Destroy:output_type -> pacific.host.v1.DestroyResponse
+	14, // 67: pacific.host.v1.VirtualMachines.Get:output_type -> pacific.host.v1.VirtualMachine
+	24, // 68: pacific.host.v1.VirtualMachines.List:output_type -> pacific.host.v1.ListResponse
+	26, // 69: pacific.host.v1.VirtualMachines.Watch:output_type -> pacific.host.v1.WatchEvent
+	13, // 70: pacific.host.v1.VirtualMachines.AttachDisk:output_type -> pacific.host.v1.DiskAttachment
+	29, // 71: pacific.host.v1.VirtualMachines.DetachDisk:output_type -> pacific.host.v1.DetachDiskResponse
+	31, // 72: pacific.host.v1.VirtualMachines.GetStats:output_type -> pacific.host.v1.GetStatsResponse
+	36, // 73: pacific.host.v1.Disks.Create:output_type -> pacific.host.v1.Disk
+	39, // 74: pacific.host.v1.Disks.Delete:output_type -> pacific.host.v1.DeleteDiskResponse
+	41, // 75: pacific.host.v1.Disks.List:output_type -> pacific.host.v1.ListDisksResponse
+	44, // 76: pacific.host.v1.Images.Pull:output_type -> pacific.host.v1.PullProgress
+	45, // 77: pacific.host.v1.Images.Get:output_type -> pacific.host.v1.Image
+	48, // 78: pacific.host.v1.Images.List:output_type -> pacific.host.v1.ListImagesResponse
+	52, // 79: pacific.host.v1.Images.Remove:output_type -> pacific.host.v1.RemoveImageResponse
+	50, // 80: pacific.host.v1.Images.CollectGarbage:output_type -> pacific.host.v1.GarbageCollection
+	61, // [61:81] is the sub-list for method output_type
+	41, // [41:61] is the sub-list for method input_type
+	41, // [41:41] is the sub-list for extension type_name
+	41, // [41:41] is the sub-list for extension extendee
+	0,  // [0:41] is the sub-list for field type_name
 }
 
 func init() { file_host_v1_host_proto_init() }
@@ -3196,7 +3673,7 @@ func file_host_v1_host_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_host_v1_host_proto_rawDesc), len(file_host_v1_host_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   47,
+			NumMessages:   53,
 			NumExtensions: 0,
 			NumServices:   4,
 		},

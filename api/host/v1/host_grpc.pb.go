@@ -181,6 +181,7 @@ const (
 	VirtualMachines_Watch_FullMethodName      = "/pacific.host.v1.VirtualMachines/Watch"
 	VirtualMachines_AttachDisk_FullMethodName = "/pacific.host.v1.VirtualMachines/AttachDisk"
 	VirtualMachines_DetachDisk_FullMethodName = "/pacific.host.v1.VirtualMachines/DetachDisk"
+	VirtualMachines_GetStats_FullMethodName   = "/pacific.host.v1.VirtualMachines/GetStats"
 )
 
 // VirtualMachinesClient is the client API for VirtualMachines service.
@@ -203,6 +204,8 @@ type VirtualMachinesClient interface {
 	// AttachDisk hot-plugs a disk into a machine, running or not; it stays attached over restarts of the machine.
 	AttachDisk(ctx context.Context, in *AttachDiskRequest, opts ...grpc.CallOption) (*DiskAttachment, error)
 	DetachDisk(ctx context.Context, in *DetachDiskRequest, opts ...grpc.CallOption) (*DetachDiskResponse, error)
+	// GetStats measures the running machines from outside: no guest takes part. Nothing is measured while nobody asks.
+	GetStats(ctx context.Context, in *GetStatsRequest, opts ...grpc.CallOption) (*GetStatsResponse, error)
 }
 
 type virtualMachinesClient struct {
@@ -312,6 +315,16 @@ func (c *virtualMachinesClient) DetachDisk(ctx context.Context, in *DetachDiskRe
 	return out, nil
 }
 
+func (c *virtualMachinesClient) GetStats(ctx context.Context, in *GetStatsRequest, opts ...grpc.CallOption) (*GetStatsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetStatsResponse)
+	err := c.cc.Invoke(ctx, VirtualMachines_GetStats_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // VirtualMachinesServer is the server API for VirtualMachines service.
 // All implementations must embed UnimplementedVirtualMachinesServer
 // for forward compatibility.
@@ -332,6 +345,8 @@ type VirtualMachinesServer interface {
 	// AttachDisk hot-plugs a disk into a machine, running or not; it stays attached over restarts of the machine.
 	AttachDisk(context.Context, *AttachDiskRequest) (*DiskAttachment, error)
 	DetachDisk(context.Context, *DetachDiskRequest) (*DetachDiskResponse, error)
+	// GetStats measures the running machines from outside: no guest takes part. Nothing is measured while nobody asks.
+	GetStats(context.Context, *GetStatsRequest) (*GetStatsResponse, error)
 	mustEmbedUnimplementedVirtualMachinesServer()
 }
 
@@ -368,6 +383,9 @@ func (UnimplementedVirtualMachinesServer) AttachDisk(context.Context, *AttachDis
 }
 func (UnimplementedVirtualMachinesServer) DetachDisk(context.Context, *DetachDiskRequest) (*DetachDiskResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method DetachDisk not implemented")
+}
+func (UnimplementedVirtualMachinesServer) GetStats(context.Context, *GetStatsRequest) (*GetStatsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetStats not implemented")
 }
 func (UnimplementedVirtualMachinesServer) mustEmbedUnimplementedVirtualMachinesServer() {}
 func (UnimplementedVirtualMachinesServer) testEmbeddedByValue()                         {}
@@ -545,6 +563,24 @@ func _VirtualMachines_DetachDisk_Handler(srv interface{}, ctx context.Context, d
 	return interceptor(ctx, in, info, handler)
 }
 
+func _VirtualMachines_GetStats_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetStatsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(VirtualMachinesServer).GetStats(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: VirtualMachines_GetStats_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(VirtualMachinesServer).GetStats(ctx, req.(*GetStatsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // VirtualMachines_ServiceDesc is the grpc.ServiceDesc for VirtualMachines service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -583,6 +619,10 @@ var VirtualMachines_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "DetachDisk",
 			Handler:    _VirtualMachines_DetachDisk_Handler,
+		},
+		{
+			MethodName: "GetStats",
+			Handler:    _VirtualMachines_GetStats_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

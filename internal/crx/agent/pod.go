@@ -28,6 +28,8 @@ type pod struct {
 	setup     chan setupResult
 	pids      string // path of the shared PID namespace
 
+	probeCounts probeCounts
+
 	mu         sync.Mutex
 	containers map[string]*agentv1.Container // of all kinds, as they are to be at their next start
 	order      []string                      // of their names, as in the pod

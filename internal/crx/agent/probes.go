@@ -85,7 +85,10 @@ func (i *instance) probe(kind, title string, p *agentv1.Probe, event func(health
 	if !ok {
 		return
 	}
-	each := func(r probe.Result) { i.noteProbe(title, r) }
+	each := func(r probe.Result) {
+		i.pod.probeCounts.add(i.spec.GetName(), kind, r)
+		i.noteProbe(title, r)
+	}
 	// The machine hears of changes only.
 	var last podstate.Event
 	report := func(healthy bool) {

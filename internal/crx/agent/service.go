@@ -155,12 +155,12 @@ func (a *Agent) Signal(_ context.Context, req *agentv1.SignalRequest) (*agentv1.
 }
 
 // Stats implements agentv1.AgentService.
-func (a *Agent) Stats(context.Context, *agentv1.StatsRequest) (*agentv1.StatsResponse, error) {
+func (a *Agent) Stats(_ context.Context, r *agentv1.StatsRequest) (*agentv1.StatsResponse, error) {
 	p, err := a.started()
 	if err != nil {
 		return nil, err
 	}
-	return p.stats(), nil
+	return p.stats(r.GetStorage()), nil
 }
 
 func (a *Agent) started() (*pod, error) {

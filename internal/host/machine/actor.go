@@ -9,6 +9,7 @@ import (
 	"time"
 
 	hostv1 "pacific/api/host/v1"
+	"pacific/internal/host/vmm"
 )
 
 // actor runs one machine: one goroutine takes events in order, writes the state, takes the actions.
@@ -26,6 +27,8 @@ type actor struct {
 	wake    chan struct{}
 	waiting []*waiter
 	closed  bool // the machine is gone and the goroutine ends
+	// observed is the session's connection, for those who only look; nil without one.
+	observed vmm.Connection
 }
 
 // errGone refuses what comes after the machine is gone.

@@ -62,12 +62,26 @@ func (m *Manager) admit(a *actor) error {
 	}
 	want, used := reservation(a.record.Spec), m.reserved(a.id)
 	if used+want > m.MemoryBytes {
+		m.refused++
 		return status.Errorf(codes.ResourceExhausted,
 			"machine %s reserves %d MiB of memory; host %s has %d MiB, of which running machines reserve %d MiB: stop one or try another host",
 			a.id, want>>20, m.HostName, m.MemoryBytes>>20, used>>20)
 	}
 	m.admitted[a.id] = true
 	return nil
+}
+
+// Admission is the memory that machines may have together, what those that run have, both in bytes, and how many starts
+// were refused for lack of it.
+func (m *Manager) Admission() (capacity, used, refused uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for id, a := range m.actors {
+		if m.admitted[id] || a.state().Phase.Active() {
+			used += a.record.Spec.GetMemoryBytes()
+		}
+	}
+	return m.MemoryBytes, used, m.refused
 }
 
 func (m *Manager) dismiss(id string) {

@@ -59,10 +59,12 @@ type Manager struct {
 	Config
 	records records
 	hub     hub
+	spent   meter // processor time of all machines, those that are gone included
 
 	mu       sync.Mutex
 	actors   map[string]*actor
 	admitted map[string]bool   // machines whose start was allowed and is under way
+	refused  uint64            // starts for which there was no memory
 	claims   map[string]string // disks that a machine is about to attach for writing
 }
 

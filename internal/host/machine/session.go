@@ -40,10 +40,12 @@ func (s *session) close() error {
 
 // follow posts what the guest and the VMM do, until the VMM is gone.
 func (a *actor) follow(s *session) {
+	a.observe(s.conn)
 	go a.listen(s)
 	go func() {
 		defer close(s.gone)
 		cause := <-s.conn.Ended()
+		a.observe(nil)
 		// What PID 1 said last is in the socket, and comes before the end that it announces.
 		if s.init != nil {
 			s.init.Drain()
@@ -60,6 +62,13 @@ func (a *actor) follow(s *session) {
 			Run: s.run, At: time.Now(), Exit: exit, Log: readLog(s.dir), OutOfMemory: a.host.Cgroups.OutOfMemory(a.cgroup()),
 		})
 	}()
+}
+
+// observe says whom to ask for what only the VMM knows.
+func (a *actor) observe(conn vmm.Connection) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.observed = conn
 }
 
 func (a *actor) listen(s *session) {

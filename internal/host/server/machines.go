@@ -4,6 +4,8 @@ import (
 	"context"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	hostv1 "pacific/api/host/v1"
 	"pacific/internal/host/machine"
@@ -58,6 +60,15 @@ func (s *Machines) Watch(r *hostv1.WatchRequest, stream grpc.ServerStreamingServ
 			return err
 		}
 	}
+}
+
+// GetStats implements hostv1.VirtualMachinesServer.
+func (s *Machines) GetStats(ctx context.Context, r *hostv1.GetStatsRequest) (*hostv1.GetStatsResponse, error) {
+	stats, err := s.Manager.Stats(ctx, r.GetDisks())
+	if err != nil {
+		return nil, status.Errorf(codes.Internal, "measure machines of host %s: %v", s.Manager.HostName, err)
+	}
+	return stats, nil
 }
 
 // AttachDisk implements hostv1.VirtualMachinesServer.

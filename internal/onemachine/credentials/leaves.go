@@ -21,6 +21,7 @@ func leavesOf(in instance.Instance) leaves {
 		host: []pki.Leaf{
 			client(l.HostdAdmin(), "admin"),
 			client(l.HostdImages(), "image-controller"),
+			client(l.HostdMetrics(), "metrics-reader"),
 		},
 		supervisor: []pki.Leaf{
 			client(l.Admin(), "kubernetes-admin", "pacific:admins"),

@@ -14,6 +14,7 @@ import (
 const (
 	APIServerPort = 6443
 	HostdPort     = 7443
+	HostdMetrics  = 7444
 	SphereletPort = 10250
 	RegistryPort  = 5000
 )
@@ -166,6 +167,9 @@ func (l Layout) HostdSpherelet(host string) Pair { return l.pair("hostd-client-s
 
 // HostdImages is the image controller's client certificate for every hostd.
 func (l Layout) HostdImages() Pair { return l.pair("hostd-client-image-controller") }
+
+// HostdMetrics is the client certificate of a Prometheus that reads every hostd's metrics.
+func (l Layout) HostdMetrics() Pair { return l.pair("hostd-client-metrics-reader") }
 
 // Admin is the Kubernetes administrator's client certificate.
 func (l Layout) Admin() Pair { return l.pair("kubernetes-admin") }

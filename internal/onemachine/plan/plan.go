@@ -118,6 +118,7 @@ func (p planner) hostd(n int) Daemon {
 	return p.daemon(host+"-hostd", p.Namespace(host), "hostd",
 		"--name="+host,
 		"--listen="+p.Hostd(n),
+		"--metrics-listen="+netip.AddrPortFrom(p.HostAddress(n), layout.HostdMetrics).String(),
 		"--state-dir="+filepath.Join(p.HostDir(host), "hostd"),
 		"--run-dir="+p.HostRunDir(host),
 		"--guest-dir="+filepath.Join(p.Options.BinDir, "guest"),

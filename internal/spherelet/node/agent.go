@@ -24,15 +24,15 @@ import (
 var equal = equality.Semantic.DeepEqual
 
 const (
-	// observeEvery is how often the host is looked at, the kubelet's nodeStatusUpdateFrequency.
-	observeEvery = 10 * time.Second
-	// reportEvery is how often an unchanged status is written, the kubelet's nodeStatusReportFrequency.
-	reportEvery = 5 * time.Minute
+	// ObserveEvery is how often the host is looked at, the kubelet's nodeStatusUpdateFrequency.
+	ObserveEvery = 10 * time.Second
+	// ReportEvery is how often an unchanged status is written, the kubelet's nodeStatusReportFrequency.
+	ReportEvery = 5 * time.Minute
 	// patience with a hostd that does not answer: a restart takes a second or two, and a node that is said to be not
 	// ready takes all its pods out of their Services at once.
 	patience = 20 * time.Second
-	// leaseSeconds is the kubelet's default; the lease is renewed four times in it.
-	leaseSeconds = 40
+	// LeaseSeconds is the kubelet's default; the lease is renewed four times in it.
+	LeaseSeconds = 40
 )
 
 // Agent registers the node and keeps its status.
@@ -112,8 +112,8 @@ func (a *Agent) Healthy() error { return a.observation(time.Now()).Problem }
 
 // Run keeps status and heartbeat until ctx ends.
 func (a *Agent) Run(ctx context.Context) {
-	heartbeat := lease.NewController(clock.RealClock{}, a.kube, a.machine.Name, leaseSeconds, func() { a.Poke() },
-		leaseSeconds*time.Second/4, a.machine.Name, v1.NamespaceNodeLease, a.ownLease)
+	heartbeat := lease.NewController(clock.RealClock{}, a.kube, a.machine.Name, LeaseSeconds, func() { a.Poke() },
+		LeaseSeconds*time.Second/4, a.machine.Name, v1.NamespaceNodeLease, a.ownLease)
 	started := false
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -125,7 +125,7 @@ func (a *Agent) Run(ctx context.Context) {
 		case <-timer.C:
 		}
 		a.look(ctx)
-		next := observeEvery
+		next := ObserveEvery
 		if err := a.report(ctx); err != nil {
 			klog.ErrorS(err, "Node status could not be written; trying again")
 			next = 2 * time.Second
@@ -194,7 +194,7 @@ func (a *Agent) report(ctx context.Context) error {
 	now := time.Now()
 	after := node.DeepCopy()
 	after.Status = Status(node.Status, a.machine, a.observation(now), now)
-	if !changed(node.Status, after.Status) && now.Sub(a.reported) < reportEvery {
+	if !changed(node.Status, after.Status) && now.Sub(a.reported) < ReportEvery {
 		return nil
 	}
 	updated, _, err := nodeutil.PatchNodeStatus(a.kube.CoreV1(), types.NodeName(node.Name), node, after)

@@ -14,16 +14,13 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-	v1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/klog/v2"
+	kubeletconfig "k8s.io/kubelet/config/v1beta1"
 
+	"pacific/internal/spherelet/measure"
 	"pacific/internal/spherelet/podstarts"
 	"pacific/internal/spherelet/podworker"
 )
-
-// APIServer is the common name of the certificate that kube-apiserver shows. Nobody else is served anything.
-const APIServer = "kube-apiserver-kubelet-client"
 
 // Server answers for the pods of the manager.
 type Server struct {
@@ -31,6 +28,11 @@ type Server struct {
 	NodeName string
 	Starts   *podstarts.Recorder
 	Metrics  prometheus.Gatherer
+	Sampler  *measure.Sampler
+	Access   *Access
+	Version  string
+	// Config is shown by /configz.
+	Config *kubeletconfig.KubeletConfiguration
 	// Healthy tells whether the node can run pods; the error says what is wrong.
 	Healthy func() error
 }
@@ -42,7 +44,7 @@ func (s *Server) Serve(ctx context.Context, address string, config *tls.Config) 
 		return fmt.Errorf("listen for the API server: %w", err)
 	}
 	server := &http.Server{
-		Handler: onlyAPIServer(s.routes()),
+		Handler: s.Access.guard(s.routes()),
 		// Streams live as long as their users like; only the head of a request is bounded.
 		ReadHeaderTimeout: 10 * time.Second,
 		TLSConfig:         config,
@@ -59,13 +61,16 @@ func (s *Server) Serve(ctx context.Context, address string, config *tls.Config) 
 func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", s.healthz)
+	mux.HandleFunc("GET /healthz/{check}", s.healthz)
 	mux.HandleFunc("GET /pods", s.pods)
-	mux.HandleFunc("GET /runningpods/", s.pods)
+	mux.HandleFunc("GET /runningpods/", s.runningPods)
 	mux.HandleFunc("GET /configz", s.configz)
 	mux.HandleFunc("GET /podstarts", s.podStarts)
-	mux.HandleFunc("GET /stats/summary", s.summary)
+	mux.HandleFunc("/stats/summary", s.summary)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.Metrics, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /metrics/resource", s.resourceMetrics)
+	mux.HandleFunc("GET /metrics/cadvisor", s.cadvisorMetrics)
+	mux.HandleFunc("GET /metrics/probes", s.probeMetrics)
 	mux.HandleFunc("GET /containerLogs/{namespace}/{pod}/{container}", s.containerLogs)
 	for _, p := range []string{"/{namespace}/{pod}/{container}", "/{namespace}/{pod}/{uid}/{container}"} {
 		mux.HandleFunc("/exec"+p, s.exec)
@@ -78,21 +83,6 @@ func (s *Server) routes() http.Handler {
 	return mux
 }
 
-// onlyAPIServer refuses everybody else. That the certificate is genuine was found by TLS.
-func onlyAPIServer(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.TLS == nil || len(r.TLS.PeerCertificates) == 0 {
-			http.Error(w, "a client certificate is needed", http.StatusUnauthorized)
-			return
-		}
-		if name := r.TLS.PeerCertificates[0].Subject.CommonName; name != APIServer {
-			http.Error(w, fmt.Sprintf("%q may not use this endpoint; only kube-apiserver may", name), http.StatusForbidden)
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
-}
-
 func (s *Server) healthz(w http.ResponseWriter, _ *http.Request) {
 	if err := s.Healthy(); err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
@@ -101,18 +91,8 @@ func (s *Server) healthz(w http.ResponseWriter, _ *http.Request) {
 	fmt.Fprint(w, "ok")
 }
 
-func (s *Server) pods(w http.ResponseWriter, _ *http.Request) {
-	list := v1.PodList{TypeMeta: metav1.TypeMeta{Kind: "PodList", APIVersion: "v1"}, Items: []v1.Pod{}}
-	for _, worker := range s.Pods.Workers() {
-		if pod, err := worker.Status(); err == nil {
-			list.Items = append(list.Items, *pod)
-		}
-	}
-	writeJSON(w, list)
-}
-
 func (s *Server) configz(w http.ResponseWriter, _ *http.Request) {
-	writeJSON(w, map[string]any{"sphereletconfig": map[string]any{"nodeName": s.NodeName}})
+	writeJSON(w, map[string]any{"kubeletconfig": s.Config})
 }
 
 func (s *Server) podStarts(w http.ResponseWriter, _ *http.Request) {

@@ -31,17 +31,25 @@ const (
 )
 
 // Applier is the component.
-type Applier struct{ kubeconfig string }
+type Applier struct {
+	kubeconfig string
+	more       []Source
+}
+
+// Source makes more objects, as YAML documents, that depend on the installation.
+type Source func() ([]byte, error)
 
 // New returns an applier that acts as the user of a kubeconfig, who must be able to grant every right in the manifests.
-func New(kubeconfig string) *Applier { return &Applier{kubeconfig: kubeconfig} }
+func New(kubeconfig string, more ...Source) *Applier {
+	return &Applier{kubeconfig: kubeconfig, more: more}
+}
 
 // Name of the component.
 func (*Applier) Name() string { return "bootstrap objects" }
 
 // Run applies the objects again and again; it is ready after the first time that all of them were applied.
 func (a *Applier) Run(ctx context.Context, ready func()) error {
-	objects, err := load(manifests)
+	objects, err := a.objects()
 	if err != nil {
 		return err
 	}
@@ -55,6 +63,25 @@ func (a *Applier) Run(ctx context.Context, ready func()) error {
 		}
 	}, reapplyInterval)
 	return ctx.Err()
+}
+
+func (a *Applier) objects() ([]*unstructured.Unstructured, error) {
+	objects, err := load(manifests)
+	if err != nil {
+		return nil, err
+	}
+	for _, source := range a.more {
+		data, err := source()
+		if err != nil {
+			return nil, err
+		}
+		more, err := decode(data)
+		if err != nil {
+			return nil, err
+		}
+		objects = append(objects, more...)
+	}
+	return objects, nil
 }
 
 // cluster is what objects are applied to.

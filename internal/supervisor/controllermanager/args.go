@@ -1,10 +1,20 @@
 package controllermanager
 
-import "pacific/internal/supervisor/pki"
+import (
+	"fmt"
+	"net"
+
+	"pacific/internal/supervisor/pki"
+)
+
+// Port of health and metrics, upstream's.
+const Port = 10257
 
 // Config is what the kube-controller-manager is told.
 type Config struct {
 	Layout pki.Layout
+	// Address to serve health and metrics on.
+	Address net.IP
 	// PodCIDR is cut into one /24 for each node; ServiceCIDR is where ClusterIPs come from.
 	PodCIDR, ServiceCIDR string
 }
@@ -31,8 +41,15 @@ func Args(c Config) []string {
 
 		// The lock on etcd's directory lets only one Supervisor run, so there is nobody to elect among.
 		"--leader-elect=false",
-		// Its metrics are in the kube-apiserver's, which is in the same process.
-		"--secure-port=0",
+		// Health, and metrics for those whom the kube-apiserver lets read them.
+		"--bind-address=" + c.Address.String(),
+		fmt.Sprintf("--secure-port=%d", Port),
+		"--tls-cert-file=" + c.Layout.Cert(pki.ControlPlane),
+		"--tls-private-key-file=" + c.Layout.Key(pki.ControlPlane),
+		"--authentication-kubeconfig=" + c.Layout.Kubeconfig(pki.ControllerManager),
+		"--authorization-kubeconfig=" + c.Layout.Kubeconfig(pki.ControllerManager),
+		"--authentication-skip-lookup=true",
+		"--client-ca-file=" + c.Layout.Cert(pki.CA),
 		"--profiling=false",
 		"--controller-shutdown-timeout=3s",
 	}

@@ -2,6 +2,7 @@ package controllermanager
 
 import (
 	"flag"
+	"net"
 	"os"
 	"strings"
 	"testing"
@@ -11,7 +12,7 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files")
 
-var config = Config{Layout: pki.Layout{DataDir: "/data"}, PodCIDR: "10.244.0.0/16", ServiceCIDR: "10.96.0.0/16"}
+var config = Config{Layout: pki.Layout{DataDir: "/data"}, Address: net.IPv4(10, 77, 0, 2), PodCIDR: "10.244.0.0/16", ServiceCIDR: "10.96.0.0/16"}
 
 func TestArgs(t *testing.T) {
 	got := strings.Join(Args(config), "\n") + "\n"

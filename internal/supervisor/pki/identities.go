@@ -11,6 +11,11 @@ var apiServerNames = []string{
 	"kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local", "localhost",
 }
 
+// controlPlaneNames are those of what listens beside the kube-apiserver. The first is the Service of the metrics server.
+var controlPlaneNames = []string{
+	"metrics-server.kube-system.svc", "metrics-server.kube-system.svc.cluster.local", "localhost",
+}
+
 // Addresses are what the certificates and kubeconfigs depend on.
 type Addresses struct {
 	// Advertise is where the kube-apiserver is reached; Service is the ClusterIP of Service "kubernetes".
@@ -35,6 +40,12 @@ func (l Layout) identities(a Addresses) []identity {
 			IPs:        []net.IP{a.Advertise, net.IPv4(127, 0, 0, 1), a.Service},
 			Server:     true,
 		}},
+		{name: ControlPlane, authority: CA, leaf: pki.Leaf{
+			CommonName: "pacific-control-plane",
+			DNSNames:   controlPlaneNames,
+			IPs:        []net.IP{a.Advertise, net.IPv4(127, 0, 0, 1)},
+			Server:     true,
+		}},
 		{name: FrontProxyClient, authority: FrontProxyCA, leaf: client("front-proxy-client")},
 		{name: KubeletClient, authority: CA, leaf: client("kube-apiserver-kubelet-client")},
 		user(Supervisor, "pacific:supervisor", "system:masters"),
@@ -44,6 +55,7 @@ func (l Layout) identities(a Addresses) []identity {
 		user(ImageController, "pacific:image-controller"),
 		user(NCPController, "pacific:ncp-controller"),
 		user(NodeRole, "pacific:node-role-controller"),
+		user(MetricsServer, "pacific:metrics-server"),
 	}
 	for i := range ids {
 		ids[i].leaf.CertFile, ids[i].leaf.KeyFile = l.Cert(ids[i].name), l.Key(ids[i].name)

@@ -12,6 +12,9 @@ const (
 	APIServer        = "apiserver"
 	KubeletClient    = "apiserver-kubelet-client"
 	FrontProxyClient = "front-proxy-client"
+	// ControlPlane is the serving certificate of what listens beside the kube-apiserver: metrics server, scheduler and
+	// controller manager.
+	ControlPlane = "control-plane"
 
 	// Supervisor is the identity that makes the bootstrap objects, among them the administrator's own binding. It is in
 	// system:masters, so it works before any RBAC object exists, and it never leaves the data directory.
@@ -22,6 +25,7 @@ const (
 	ImageController   = "image-controller"
 	NCPController     = "ncp-controller"
 	NodeRole          = "node-role-controller"
+	MetricsServer     = "metrics-server"
 )
 
 // Layout is where the Supervisor keeps its files, all of mode 0600. The names in pki/ are those of kubeadm.

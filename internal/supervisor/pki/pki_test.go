@@ -106,7 +106,7 @@ func TestEnsureChangesNothingThatIsGood(t *testing.T) {
 	}
 }
 
-func TestANewAddressRenewsOnlyTheServingCertificate(t *testing.T) {
+func TestANewAddressRenewsOnlyServingCertificates(t *testing.T) {
 	layout := Layout{DataDir: t.TempDir()}
 	if err := layout.Ensure(addresses); err != nil {
 		t.Fatal(err)
@@ -118,7 +118,7 @@ func TestANewAddressRenewsOnlyTheServingCertificate(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, content := range contents(t, layout.DataDir) {
-		serving := name == "pki/apiserver.crt" || name == "pki/apiserver.key"
+		serving := strings.HasPrefix(name, "pki/"+APIServer+".") || strings.HasPrefix(name, "pki/"+ControlPlane+".")
 		if changed := before[name] != content; changed != serving {
 			t.Errorf("%s changed: %v", name, changed)
 		}

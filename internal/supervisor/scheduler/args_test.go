@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"context"
+	"net"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -10,15 +11,16 @@ import (
 	"k8s.io/kubernetes/cmd/kube-scheduler/app/options"
 	kubescheduler "k8s.io/kubernetes/pkg/scheduler/apis/config"
 
+	"pacific/internal/supervisor/pki"
 	"pacific/internal/supervisor/scheduler/machinememory"
 )
 
 func TestUpstreamKnowsTheArgs(t *testing.T) {
-	s, err := New("/data/scheduler.kubeconfig")
+	s, err := New(Config{Layout: pki.Layout{DataDir: "/data"}, Address: net.IPv4(10, 77, 0, 2)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.options.LeaderElection.LeaderElect || s.options.SecureServing.BindPort != 0 {
+	if s.options.LeaderElection.LeaderElect || s.options.SecureServing.BindPort != Port {
 		t.Errorf("leader election %v, port %d", s.options.LeaderElection.LeaderElect, s.options.SecureServing.BindPort)
 	}
 }

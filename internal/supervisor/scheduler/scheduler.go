@@ -3,10 +3,13 @@ package scheduler
 
 import (
 	"context"
+	"fmt"
+	"net"
 
 	"k8s.io/kubernetes/cmd/kube-scheduler/app"
 	"k8s.io/kubernetes/cmd/kube-scheduler/app/options"
 
+	"pacific/internal/supervisor/pki"
 	"pacific/internal/supervisor/upstream"
 )
 
@@ -17,21 +20,39 @@ type Scheduler struct {
 	kubeconfig string
 }
 
+// Port of health and metrics, upstream's.
+const Port = 10259
+
+// Config is what the kube-scheduler is told.
+type Config struct {
+	Layout pki.Layout
+	// Address to serve health and metrics on.
+	Address net.IP
+}
+
 // Args are the arguments of the kube-scheduler.
-func Args(kubeconfig string) []string {
+func Args(c Config) []string {
+	kubeconfig := c.Layout.Kubeconfig(pki.Scheduler)
 	return []string{
 		"--config=" + configFile(kubeconfig),
 		// The lock on etcd's directory lets only one Supervisor run, so there is nobody to elect among.
 		"--leader-elect=false",
-		// Its metrics are in the kube-apiserver's, which is in the same process.
-		"--secure-port=0",
+		// Health, and metrics for those whom the kube-apiserver lets read them.
+		"--bind-address=" + c.Address.String(),
+		fmt.Sprintf("--secure-port=%d", Port),
+		"--tls-cert-file=" + c.Layout.Cert(pki.ControlPlane),
+		"--tls-private-key-file=" + c.Layout.Key(pki.ControlPlane),
+		"--authentication-kubeconfig=" + kubeconfig,
+		"--authorization-kubeconfig=" + kubeconfig,
+		"--authentication-skip-lookup=true",
+		"--client-ca-file=" + c.Layout.Cert(pki.CA),
 	}
 }
 
 // New parses the arguments of the kube-scheduler.
-func New(kubeconfig string) (*Scheduler, error) {
-	s := &Scheduler{options: options.NewOptions(), plugins: ours, kubeconfig: kubeconfig}
-	if err := upstream.Parse(s.Name(), *s.options.Flags, Args(kubeconfig)); err != nil {
+func New(config Config) (*Scheduler, error) {
+	s := &Scheduler{options: options.NewOptions(), plugins: ours, kubeconfig: config.Layout.Kubeconfig(pki.Scheduler)}
+	if err := upstream.Parse(s.Name(), *s.options.Flags, Args(config)); err != nil {
 		return nil, err
 	}
 	return s, nil
