@@ -14,8 +14,12 @@ import (
 
 const sleeps = "PACIFIC_TEST_SLEEPS"
 
-// TestMain can be a process that sleeps, so that the test needs no other program and runs in a CRX too.
+// TestMain can be a process that sleeps or works, so that the tests need no other program and run in a CRX too.
 func TestMain(m *testing.M) {
+	if os.Getenv(works) != "" {
+		work()
+		return
+	}
 	if os.Getenv(sleeps) != "" {
 		time.Sleep(time.Hour)
 	}

@@ -1,6 +1,8 @@
 package cgroup
 
 import (
+	"bufio"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -8,6 +10,19 @@ import (
 	"os/exec"
 	"testing"
 )
+
+const works = "PACIFIC_TEST_WORKS"
+
+// work is what the measured process does: it waits for a line before, so that all of it is in the group, and after.
+func work() {
+	in := bufio.NewReader(os.Stdin)
+	_, _ = in.ReadString('\n')
+	for sum, i := [32]byte{}, 0; i < 20000; i++ {
+		sum = sha256.Sum256(sum[:])
+	}
+	fmt.Println("done")
+	_, _ = in.ReadString('\n')
+}
 
 // A group of the kernel's, with a process that has used some of everything.
 func TestUsageOfAProcess(t *testing.T) {
@@ -19,8 +34,8 @@ func TestUsageOfAProcess(t *testing.T) {
 	if _, err := tree.Usage(path); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("before it exists: %v", err)
 	}
-	// It waits for its input before it works, so that all of its work is in the group.
-	process := exec.Command("sh", "-c", "read go; i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; echo done; read end")
+	process := exec.Command("/proc/self/exe")
+	process.Env = []string{works + "=1"}
 	input, err := process.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
