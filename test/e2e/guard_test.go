@@ -116,3 +116,21 @@ func awaitNode(t *testing.T, name string, ready corev1.ConditionStatus) {
 		return fmt.Errorf("conditions are %+v", node.Status.Conditions)
 	})
 }
+
+// A port of a host leads to the pod that has it, and no second pod gets it.
+func TestHostPort(t *testing.T) {
+	ns := newNamespace(t)
+	port := "ports: [{containerPort: 8080, hostPort: 31080}]"
+	startShell(t, ns, shell{name: "first", script: webScript, spec: on(layout.HostName(1)),
+		container: port + "\nreadinessProbe: {httpGet: {path: /, port: 8080}, periodSeconds: 1}"})
+	url := fmt.Sprintf("http://%s:31080/", cluster.HostAddress(1))
+	for n := 1; n <= cluster.instance.Hosts; n++ {
+		if r := onHost(t, layout.HostName(n), "curl", "-s", "-m", "10", url); strings.TrimSpace(r.stdout) != "first" {
+			t.Errorf("from %s: %s", layout.HostName(n), r)
+		}
+	}
+	apply(t, ns, shell{name: "second", script: idle, spec: on(layout.HostName(1)), container: port}.manifest())
+	if p := awaitPhase(t, ns, "second", corev1.PodFailed); p.Status.Reason != "NodePorts" {
+		t.Errorf("a second pod with the port: %s: %s", p.Status.Reason, p.Status.Message)
+	}
+}

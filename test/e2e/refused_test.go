@@ -97,10 +97,6 @@ func TestWhatAPodOfItsOwnMachineCannotHave(t *testing.T) {
 			awaitEvent(t, ns, name, name)
 		})
 	}
-	t.Run("hostport", func(t *testing.T) {
-		apply(t, ns, shell{name: "hostport", script: idle, container: "ports: [{containerPort: 80, hostPort: 80}]"}.manifest())
-		awaitEvent(t, ns, "hostport", "hostport")
-	})
 }
 
 func TestTooLargeAPod(t *testing.T) {

@@ -2,6 +2,7 @@
 // sees them. The table is rendered whole from the ports of the host, in one transaction, so that it is never half old.
 //
 //	from-port     hook prerouting, before conntrack: packets of a port must have that pod's hardware address and address
+//	host-port     hooks prerouting and output, for what is sent to the host itself: ports of the host that lead to pods
 //	postrouting   hook postrouting: pods are masqueraded towards everything that is not reached through the overlay or a port
 //
 // Services are not here: kube-proxy's library has the tables "ip kube-proxy" and "ip6 kube-proxy".
@@ -31,7 +32,7 @@ type Rules struct {
 // Equal tells whether both make the same table.
 func (r Rules) Equal(other Rules) bool {
 	return slices.Equal(r.Prefixes, other.Prefixes) && slices.EqualFunc(r.Ports, other.Ports, func(a, b plan.Port) bool {
-		return a.Interface == b.Interface && a.MAC == b.MAC && slices.Equal(a.Addresses, b.Addresses)
+		return a.Interface == b.Interface && a.MAC == b.MAC && slices.Equal(a.Addresses, b.Addresses) && slices.Equal(a.HostPorts, b.HostPorts)
 	})
 }
 
@@ -63,6 +64,7 @@ func render(tx *knftables.Transaction, rules Rules) {
 	tx.Add(&knftables.Table{Comment: knftables.PtrTo("Pacific: pod ports")})
 	renderSets(tx, rules)
 	renderFromPort(tx)
+	renderHostPorts(tx, rules)
 	renderPostrouting(tx)
 }
 

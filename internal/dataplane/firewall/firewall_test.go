@@ -18,10 +18,11 @@ func rules() Rules {
 	return Rules{
 		Prefixes: []netip.Prefix{netip.MustParsePrefix("10.244.1.0/24"), netip.MustParsePrefix("fd00:1::/64")},
 		Ports: []plan.Port{
-			{Pod: &corev1.Pod{}, Interface: "tap0123456789ab", MAC: "02:50:56:00:00:01", Addresses: []netip.Addr{netip.MustParseAddr("10.244.1.5")}},
+			{Pod: &corev1.Pod{}, Interface: "tap0123456789ab", MAC: "02:50:56:00:00:01", Addresses: []netip.Addr{netip.MustParseAddr("10.244.1.5")},
+				HostPorts: []plan.HostPort{{Protocol: "tcp", Port: 8080, Container: 80}, {Host: netip.MustParseAddr("192.0.2.1"), Protocol: "udp", Port: 53, Container: 5353}}},
 			{Pod: &corev1.Pod{}, Interface: "tapba9876543210", MAC: "02:50:56:00:00:02", Addresses: []netip.Addr{
 				netip.MustParseAddr("10.244.1.6"), netip.MustParseAddr("fd00:1::6"),
-			}},
+			}, HostPorts: []plan.HostPort{{Protocol: "tcp", Port: 8080, Container: 81}, {Protocol: "tcp", Port: 8081, Container: 81}}},
 		},
 	}
 }
@@ -65,6 +66,7 @@ func TestEqual(t *testing.T) {
 		"MAC":       func(r *Rules) { r.Ports[0].MAC = "02:50:56:00:00:09" },
 		"interface": func(r *Rules) { r.Ports[0].Interface = "tap000000000000" },
 		"port":      func(r *Rules) { r.Ports = r.Ports[:1] },
+		"host port": func(r *Rules) { r.Ports[0].HostPorts = nil },
 		"prefix":    func(r *Rules) { r.Prefixes = nil },
 	} {
 		changed := rules()

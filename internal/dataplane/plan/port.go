@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"regexp"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -29,6 +30,15 @@ type Port struct {
 	Interface string
 	MAC       string
 	Addresses []netip.Addr
+	HostPorts []HostPort
+}
+
+// HostPort is a port of the host that leads to one of the pod.
+type HostPort struct {
+	Host      netip.Addr // only this address of the host; any if not valid
+	Protocol  string     // tcp, udp or sctp
+	Port      int32      // of the host
+	Container int32      // of the pod
 }
 
 // Ports are the ports of the pods of this host for which there are an address and an interface; what is missing comes
@@ -69,6 +79,7 @@ func portOf(pod *corev1.Pod) (Port, bool) {
 		return Port{}, false
 	}
 	port := Port{Pod: pod, Interface: hostv1.TapName(podapi.MachineID(string(pod.UID))), MAC: mac.String()}
+	port.HostPorts = hostPorts(pod)
 	for _, address := range network.Addresses {
 		prefix, err := netip.ParsePrefix(address)
 		if err != nil {
@@ -77,6 +88,32 @@ func portOf(pod *corev1.Pod) (Port, bool) {
 		port.Addresses = append(port.Addresses, prefix.Addr())
 	}
 	return port, true
+}
+
+// hostPorts of the containers and sidecars; those of init containers would be gone before anybody asks.
+func hostPorts(pod *corev1.Pod) []HostPort {
+	var out []HostPort
+	add := func(c *corev1.Container) {
+		for _, p := range c.Ports {
+			if p.HostPort == 0 {
+				continue
+			}
+			host, _ := netip.ParseAddr(p.HostIP)
+			if host.IsUnspecified() {
+				host = netip.Addr{}
+			}
+			out = append(out, HostPort{host, strings.ToLower(cmp.Or(string(p.Protocol), "tcp")), p.HostPort, p.ContainerPort})
+		}
+	}
+	for i := range pod.Spec.InitContainers {
+		if policy := pod.Spec.InitContainers[i].RestartPolicy; policy != nil && *policy == corev1.ContainerRestartPolicyAlways {
+			add(&pod.Spec.InitContainers[i])
+		}
+	}
+	for i := range pod.Spec.Containers {
+		add(&pod.Spec.Containers[i])
+	}
+	return out
 }
 
 func free(prefixes []netip.Prefix, taken map[netip.Addr]bool, addrs []netip.Addr) bool {

@@ -26,6 +26,7 @@ const (
 	ReasonShutdown     = "NodeShutdown"
 	ReasonAffinity     = "NodeAffinity"
 	ReasonTaint        = "TaintToleration"
+	ReasonPorts        = "NodePorts"
 )
 
 // Rejection is why a pod cannot run on this node.
@@ -67,7 +68,7 @@ func Check(pod *v1.Pod, node Node) *Rejection {
 	if problems := unsupported(&pod.Spec); len(problems) > 0 {
 		return &Rejection{Reason: ReasonNotSupported, Problems: problems}
 	}
-	for _, check := range []func(*v1.Pod, Node) *Rejection{awake, calm, sysctls, placed, fits} {
+	for _, check := range []func(*v1.Pod, Node) *Rejection{awake, calm, sysctls, placed, ports, fits} {
 		if r := check(pod, node); r != nil {
 			return r
 		}

@@ -45,6 +45,13 @@ func TestCheck(t *testing.T) {
 			s.SecurityContext = &v1.PodSecurityContext{Sysctls: []v1.Sysctl{{Name: name, Value: "1"}}}
 		})
 	}
+	listening := func(ip string, protocol v1.Protocol) *v1.Pod {
+		return with(func(s *v1.PodSpec) {
+			s.Containers[0].Ports = []v1.ContainerPort{{HostIP: ip, HostPort: 80, ContainerPort: 80, Protocol: protocol}}
+		})
+	}
+	taken := node
+	taken.Others = []*v1.Pod{listening("192.0.2.1", v1.ProtocolTCP)}
 	full := node
 	full.Others = []*v1.Pod{{}, {}, {}}
 	tests := []struct {
@@ -57,8 +64,11 @@ func TestCheck(t *testing.T) {
 		{"plain", asking("1", "1Mi"), node, "", nil},
 		{"hostNetwork", &v1.Pod{Spec: v1.PodSpec{HostNetwork: true}}, node, ReasonNotSupported, []string{"spec.hostNetwork", "Service"}},
 		{"two fields", &v1.Pod{Spec: v1.PodSpec{HostPID: true, HostIPC: true}}, node, ReasonNotSupported, []string{"spec.hostPID", "spec.hostIPC"}},
-		{"hostPort", &v1.Pod{Spec: v1.PodSpec{Containers: []v1.Container{{Name: "web", Ports: []v1.ContainerPort{{HostPort: 80}}}}}}, node,
-			ReasonNotSupported, []string{"spec.containers[0].ports[0].hostPort (web)", "NodePort"}},
+		{"hostPort", listening("192.0.2.1", v1.ProtocolTCP), node, "", nil},
+		{"hostPort of another", listening("192.0.2.1", v1.ProtocolTCP), taken, "NodePorts", []string{"didn't have free ports"}},
+		{"hostPort of another, on every address", listening("", ""), taken, "NodePorts", nil},
+		{"hostPort at another address", listening("192.0.2.2", v1.ProtocolTCP), taken, "", nil},
+		{"hostPort of another protocol", listening("192.0.2.1", v1.ProtocolUDP), taken, "", nil},
 		{"hostPath", volume(v1.VolumeSource{HostPath: &v1.HostPathVolumeSource{Path: "/"}}), node, ReasonNotSupported, []string{"spec.volumes[0] (v)", "emptyDir"}},
 		{"claim", volume(v1.VolumeSource{PersistentVolumeClaim: &v1.PersistentVolumeClaimVolumeSource{}}), node, ReasonNotSupported, []string{"persistent volumes"}},
 		{"emptyDir", volume(v1.VolumeSource{EmptyDir: &v1.EmptyDirVolumeSource{Medium: v1.StorageMediumMemory}}), node, "", nil},

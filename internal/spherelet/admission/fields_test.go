@@ -141,9 +141,6 @@ func part(owner string) (*v1.PodSpec, any) {
 		return spec, spec
 	case "Container":
 		return spec, c
-	case "ContainerPort":
-		c.Ports = []v1.ContainerPort{{}}
-		return spec, &c.Ports[0]
 	case "EnvVarSource":
 		c.Env = []v1.EnvVar{{Name: "V", ValueFrom: &v1.EnvVarSource{}}}
 		return spec, c.Env[0].ValueFrom
@@ -254,7 +251,8 @@ func TestRefusedValues(t *testing.T) {
 
 // A field that the spherelet or the image controller is said to see to is read somewhere in their code.
 func TestSupportedFieldsAreRead(t *testing.T) {
-	code := map[string]string{"spherelet": source(t, ".."), "image controller": source(t, "../../supervisor/controllers/image")}
+	code := map[string]string{"spherelet": source(t, ".."), "image controller": source(t, "../../supervisor/controllers/image"),
+		"dataplane": source(t, "../../dataplane")}
 	rows := documented(t)
 	walk(reflect.TypeFor[v1.PodSpec](), func(key, goName string, _ reflect.Type) bool {
 		text, ours := code[rows[key].by]

@@ -51,11 +51,6 @@ func unsupportedContainers(list string, containers []v1.Container) []string {
 		add := func(field, why string) {
 			problems = append(problems, fmt.Sprintf("spec.%s[%d].%s (%s): %s", list, i, field, c.Name, why))
 		}
-		for j, p := range c.Ports {
-			if p.HostPort != 0 {
-				add(fmt.Sprintf("ports[%d].hostPort", j), "a Native Pod has no ports on the host; use a Service of type NodePort or LoadBalancer")
-			}
-		}
 		if len(c.Resources.Claims) > 0 {
 			add("resources.claims", "this node has no devices to claim; remove the field")
 		}
