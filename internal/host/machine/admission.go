@@ -16,8 +16,9 @@ func (m *Manager) admissible(spec *hostv1.VirtualMachineSpec) error {
 	if spec.GetVcpus() > m.CPUs {
 		return status.Errorf(codes.InvalidArgument, "machine %s wants %d virtual processors; host %s has %d", id, spec.GetVcpus(), m.HostName, m.CPUs)
 	}
-	if memory(spec) > m.MemoryBytes {
-		return status.Errorf(codes.InvalidArgument, "machine %s wants %d MiB of memory; host %s has %d MiB", id, memory(spec)>>20, m.HostName, m.MemoryBytes>>20)
+	// What is asked for counts, not the size class that it is rounded up to.
+	if wanted := spec.GetMemoryBytes(); wanted > m.MemoryBytes {
+		return status.Errorf(codes.InvalidArgument, "machine %s wants %d MiB of memory; host %s has %d MiB", id, wanted>>20, m.HostName, m.MemoryBytes>>20)
 	}
 	if c := spec.GetCrx(); c != nil {
 		if err := m.Guest.Check(c.GetPersonality()); err != nil {
@@ -32,7 +33,7 @@ func reservation(spec *hostv1.VirtualMachineSpec) uint64 {
 	if r := spec.GetMemoryReservationBytes(); r != 0 {
 		return r
 	}
-	return memory(spec)
+	return spec.GetMemoryBytes()
 }
 
 // Reserved is the memory that running machines are guaranteed together.
