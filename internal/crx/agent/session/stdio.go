@@ -105,7 +105,7 @@ func CopyOutput(w io.Writer, from *os.File) error {
 
 // Fan writes to one writer that matters and to others that come and go.
 type Fan struct {
-	main io.Writer
+	main io.WriteCloser
 
 	mu     sync.Mutex
 	others []*Tap
@@ -119,7 +119,7 @@ type Tap struct {
 }
 
 // NewFan makes a fan; what cannot be written to main is lost, the others get it all the same.
-func NewFan(main io.Writer) *Fan { return &Fan{main: main} }
+func NewFan(main io.WriteCloser) *Fan { return &Fan{main: main} }
 
 func (f *Fan) Write(p []byte) (int, error) {
 	_, _ = f.main.Write(p) // a full disk must not stop the container
@@ -163,8 +163,9 @@ func (f *Fan) Remove(t *Tap) {
 	}
 }
 
-// End ends all taps.
+// End ends all taps and closes main, which writes what it still holds: a log has the last line only then, if that has no end.
 func (f *Fan) End() {
+	_ = f.main.Close()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.ended = true
