@@ -16,7 +16,7 @@ var recipes = map[image.ImageID]recipe{
 	image.Agnhost:         agnhost,
 	image.AgnhostPrev:     agnhost,
 	image.APIServer:       {programs: map[string]string{"sample-apiserver": "sample-apiserver"}, config: v1.Config{Entrypoint: []string{"/sample-apiserver"}}},
-	image.BusyBox:         {config: v1.Config{Cmd: []string{"sh"}}},
+	image.BusyBox:         {packages: []string{"bash-static"}, entries: []imagebuild.Entry{shell}, config: v1.Config{Cmd: []string{"sh"}}},
 	image.Etcd:            {programs: map[string]string{"usr/local/bin/etcd": "etcd"}, entries: []imagebuild.Entry{imagebuild.Dir("var/etcd", 0o700)}, config: v1.Config{Cmd: []string{"/usr/local/bin/etcd"}}},
 	image.GlibcDnsTesting: {packages: []string{"bind9-dnsutils"}, config: v1.Config{Cmd: []string{"sh"}}},
 	image.Kitten:          pictures("kitten"),
@@ -27,6 +27,9 @@ var recipes = map[image.ImageID]recipe{
 	image.NonRoot:         {config: v1.Config{Cmd: []string{"sh"}, User: "1234"}},
 	image.Pause:           {programs: map[string]string{"pause": "pause"}, bare: true, config: v1.Config{Entrypoint: []string{"/pause"}, User: "65535:65535"}},
 }
+
+// shell passes on variables whose names are no identifiers, as a newer busybox does and that of Debian does not.
+var shell = imagebuild.Symlink("bin/sh", "bash-static")
 
 const agnhostPasswd = `root:x:0:0:root:/root:/bin/sh
 nobody:x:65534:65534:nobody:/nonexistent:/bin/false
@@ -45,11 +48,12 @@ var agnhost = recipe{
 		"localhost.crt": "test/images/agnhost/porter/localhost.crt",
 		"localhost.key": "test/images/agnhost/porter/localhost.key",
 	},
-	packages: []string{"bind9-dnsutils", "curl", "iproute2", "netcat-openbsd"},
+	packages: []string{"bash-static", "bind9-dnsutils", "curl", "iproute2", "netcat-openbsd"},
 	entries: []imagebuild.Entry{
 		imagebuild.Dir("uploads", 0o755),
 		imagebuild.Symlink("agnhost-2", "agnhost"),
 		imagebuild.Symlink("bin/nc", "nc.openbsd"),
+		shell,
 		imagebuild.File("etc/passwd", 0o644, []byte(agnhostPasswd)),
 		imagebuild.File("etc/group", 0o644, []byte(agnhostGroup)),
 	},
