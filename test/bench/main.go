@@ -23,6 +23,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -52,7 +53,7 @@ func main() {
 	pflag.DurationVar(&o.window, "window", 30*time.Second, "idle: how long processor time is measured")
 	pflag.StringVarP(&o.output, "output", "o", "text", "text, json, or page for docs/measurements.md")
 	pflag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := o.run(ctx, os.Stdout)
 	stop()
 	if err != nil {

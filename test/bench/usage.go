@@ -13,6 +13,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	podapi "pacific/api/pod"
 	"pacific/internal/onemachine"
 )
 
@@ -52,13 +53,14 @@ func (c *cluster) measureMemory(ctx context.Context) (*Memory, error) {
 	return result, nil
 }
 
-// countedOverhead is what admission wrote into a pod for the scheduler.
+// countedOverhead is what the scheduler counts for a pod's machine beside what its containers ask for.
 func (c *cluster) countedOverhead(ctx context.Context) (int64, error) {
 	pods, err := c.client.CoreV1().Pods(c.namespace).List(ctx, metav1.ListOptions{Limit: 1})
 	if err != nil || len(pods.Items) == 0 {
 		return 0, errors.Join(err, errors.New("no pod to read the counted overhead from"))
 	}
-	return pods.Items[0].Spec.Overhead.Memory().Value(), nil
+	pod := &pods.Items[0]
+	return pod.Spec.Overhead.Memory().Value() + podapi.UncountedOverhead(pod), nil
 }
 
 func memoryOf(pid int) (Parts, error) {

@@ -20,12 +20,14 @@ import (
 // maxHits on one machine. The back-off of what dies again and again doubles, and waiting for it would prove nothing more.
 const maxHits = 2
 
-// killer kills processes of an instance, known by its records and inventories.
+// killer kills processes of an instance, known by its records and inventories. Of the pods' machines it takes those of one
+// namespace, since an instance that is not the test's own has others.
 type killer struct {
 	*Cluster
-	random   *rand.Rand
-	timeline *Timeline
-	hits     map[string]int // machine id -> kills
+	namespace string
+	random    *rand.Rand
+	timeline  *Timeline
+	hits      map[string]int // machine id -> kills
 }
 
 // strike kills one victim. Where there is none of its kind at the moment, nothing happens.
@@ -86,7 +88,8 @@ func (k *killer) candidates(ctx context.Context, victim Victim) []*hostv1.Invent
 			continue // its hostd has been killed
 		}
 		for _, m := range inventory.Machines {
-			if m.Mode == mode && m.Pid > 0 && k.hits[m.Id] < maxHits {
+			foreign := victim == PodMachine && m.Labels["namespace"] != k.namespace
+			if m.Mode == mode && !foreign && m.Pid > 0 && k.hits[m.Id] < maxHits {
 				found = append(found, m)
 			}
 		}

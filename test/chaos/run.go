@@ -91,7 +91,7 @@ func (l *load) rage(ctx context.Context, o Options) {
 	ctx, cancel := context.WithTimeout(ctx, o.Duration)
 	defer cancel()
 	random, _ := streams(o.Seed)
-	k := &killer{Cluster: l.Cluster, random: random, timeline: l.timeline, hits: map[string]int{}}
+	k := &killer{Cluster: l.Cluster, namespace: l.namespace, random: random, timeline: l.timeline, hits: map[string]int{}}
 	var both sync.WaitGroup
 	both.Go(func() { every(ctx, betweenKills, k.strike) })
 	both.Go(func() { every(ctx, betweenChanges, l.step) })
