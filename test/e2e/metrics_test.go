@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -113,15 +114,25 @@ func TestSummaryIsConsistent(t *testing.T) {
 		if cpu > *s.Node.CPU.UsageCoreNanoSeconds || memory > *s.Node.Memory.WorkingSetBytes {
 			t.Errorf("pods use %d ns and %d bytes, the node %d and %d", cpu, memory, *s.Node.CPU.UsageCoreNanoSeconds, *s.Node.Memory.WorkingSetBytes)
 		}
-		if found == nil || len(found.VolumeStats) == 0 || *found.VolumeStats[0].UsedBytes < 5<<20 {
+		if found == nil || len(found.VolumeStats) == 0 || len(found.Containers) != 1 {
 			return fmt.Errorf("summary of the pod: %+v", found)
+		}
+		if inContainer, inPod := *found.Containers[0].CPU.UsageCoreNanoSeconds, *found.CPU.UsageCoreNanoSeconds; inContainer > inPod {
+			t.Errorf("the container used %d ns, its pod %d", inContainer, inPod)
+		}
+		// A rate needs two measurements, and a network and sizes a pod that has run for a moment.
+		switch {
+		case found.Containers[0].CPU.UsageNanoCores == nil:
+			return errors.New("no rate of the container's CPU time")
+		case *found.Memory.RSSBytes == 0:
+			return errors.New("no resident memory")
+		case found.Network == nil:
+			return errors.New("no network")
+		case *found.VolumeStats[0].UsedBytes < 5<<20 || *found.EphemeralStorage.UsedBytes < 5<<20:
+			return fmt.Errorf("volume %d bytes, ephemeral storage %d bytes", *found.VolumeStats[0].UsedBytes, *found.EphemeralStorage.UsedBytes)
 		}
 		return nil
 	})
-	if len(found.Containers) != 1 || found.Containers[0].CPU.UsageNanoCores == nil || *found.Memory.RSSBytes == 0 ||
-		*found.Containers[0].CPU.UsageCoreNanoSeconds > *found.CPU.UsageCoreNanoSeconds || found.Network == nil || *found.EphemeralStorage.UsedBytes < 5<<20 {
-		t.Errorf("summary of the pod: %+v", found)
-	}
 }
 
 func TestNodeProxy(t *testing.T) {

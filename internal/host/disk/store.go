@@ -2,7 +2,7 @@
 //
 //	<state-dir>/disks/<id>/disk.json   what the disk is
 //	<state-dir>/disks/<id>/disk.raw    its content
-//	<state-dir>/templates/             empty file systems, one for each size
+//	<state-dir>/disk-templates/        empty file systems, one for each size
 package disk
 
 import (
@@ -61,7 +61,7 @@ type description struct {
 func Open(stateDir string) (*Store, error) {
 	store := &Store{
 		dir:       filepath.Join(stateDir, "disks"),
-		templates: &templates{dir: filepath.Join(stateDir, "templates")},
+		templates: &templates{dir: filepath.Join(stateDir, "disk-templates")},
 		inUse:     func(string) string { return "" },
 	}
 	for _, dir := range []string{store.dir, store.templates.dir} {
