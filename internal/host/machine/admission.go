@@ -72,17 +72,12 @@ func (m *Manager) admit(a *actor) error {
 	return nil
 }
 
-// Admission is the memory that machines may have together, what those that run have, both in bytes, and how many starts
-// were refused for lack of it.
+// Admission is the memory that machines may reserve together, what those that run reserve, both in bytes, and how many
+// starts were refused for lack of it.
 func (m *Manager) Admission() (capacity, used, refused uint64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for id, a := range m.actors {
-		if m.admitted[id] || a.state().Phase.Active() {
-			used += a.record.Spec.GetMemoryBytes()
-		}
-	}
-	return m.MemoryBytes, used, m.refused
+	return m.MemoryBytes, m.reserved(""), m.refused
 }
 
 func (m *Manager) dismiss(id string) {
