@@ -55,7 +55,7 @@ func (a answer) sameHost(b answer) bool {
 
 // Find returns KVM when a guest was seen to boot by it, else TCG.
 func (p *Prober) Find(ctx context.Context) (vmm.Accelerator, error) {
-	if err := p.sweep(); err != nil {
+	if err := vmm.Sweep(p.VMM, p.RunDir); err != nil {
 		return vmm.TCG, err
 	}
 	if _, err := os.Stat("/dev/kvm"); err != nil {
@@ -96,29 +96,6 @@ func (p *Prober) host(ctx context.Context) (answer, error) {
 	}
 	a.HostKernel = unix.ByteSliceToString(name.Release[:]) + " " + unix.ByteSliceToString(name.Version[:])
 	return a, nil
-}
-
-// sweep ends a probe that hostd's own end cut off.
-func (p *Prober) sweep() error {
-	found, err := p.VMM.Find(p.RunDir)
-	if err != nil {
-		return err
-	}
-	for _, f := range found {
-		process, err := vmm.Reopen(f.Process)
-		if errors.Is(err, vmm.ErrGone) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		killed := process.Kill()
-		_, waited := process.Wait()
-		if err := errors.Join(killed, waited, process.Close()); err != nil {
-			return err
-		}
-	}
-	return os.RemoveAll(p.RunDir)
 }
 
 func (p *Prober) file() string { return filepath.Join(p.StateDir, "accelerator.json") }

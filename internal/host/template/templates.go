@@ -63,33 +63,11 @@ func Open(config Config) (*Templates, error) {
 	if t.store, err = openStore(config.StateDir); err != nil {
 		return nil, fmt.Errorf("open the store of templates: %w", err)
 	}
-	return t, t.sweep()
+	return t, vmm.Sweep(t.VMM, t.runDir())
 }
 
 // runDir is apart from the machines', so that a template is never taken for one.
 func (t *Templates) runDir() string { return filepath.Join(t.RunDir, "t") }
-
-func (t *Templates) sweep() error {
-	found, err := t.VMM.Find(t.runDir())
-	if err != nil {
-		return err
-	}
-	for _, f := range found {
-		process, err := vmm.Reopen(f.Process)
-		if errors.Is(err, vmm.ErrGone) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		killed := process.Kill()
-		_, waited := process.Wait()
-		if err := errors.Join(killed, waited, process.Close()); err != nil {
-			return err
-		}
-	}
-	return os.RemoveAll(t.runDir())
-}
 
 // Reasons why a machine is not a clone.
 const (
