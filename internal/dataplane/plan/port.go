@@ -90,28 +90,14 @@ func portOf(pod *corev1.Pod) (Port, bool) {
 	return port, true
 }
 
-// hostPorts of the containers and sidecars; those of init containers would be gone before anybody asks.
 func hostPorts(pod *corev1.Pod) []HostPort {
 	var out []HostPort
-	add := func(c *corev1.Container) {
-		for _, p := range c.Ports {
-			if p.HostPort == 0 {
-				continue
-			}
-			host, _ := netip.ParseAddr(p.HostIP)
-			if host.IsUnspecified() {
-				host = netip.Addr{}
-			}
-			out = append(out, HostPort{host, strings.ToLower(cmp.Or(string(p.Protocol), "tcp")), p.HostPort, p.ContainerPort})
+	for _, p := range podapi.HostPorts(pod) {
+		host, _ := netip.ParseAddr(p.HostIP)
+		if host.IsUnspecified() {
+			host = netip.Addr{}
 		}
-	}
-	for i := range pod.Spec.InitContainers {
-		if policy := pod.Spec.InitContainers[i].RestartPolicy; policy != nil && *policy == corev1.ContainerRestartPolicyAlways {
-			add(&pod.Spec.InitContainers[i])
-		}
-	}
-	for i := range pod.Spec.Containers {
-		add(&pod.Spec.Containers[i])
+		out = append(out, HostPort{host, strings.ToLower(cmp.Or(string(p.Protocol), "tcp")), p.HostPort, p.ContainerPort})
 	}
 	return out
 }

@@ -2,13 +2,15 @@ package admission
 
 import (
 	v1 "k8s.io/api/core/v1"
+
+	podapi "pacific/api/pod"
 )
 
 // ports refuses a pod that wants a port of the host which another has, as the scheduler and the kubelet do.
 func ports(pod *v1.Pod, node Node) *Rejection {
-	want := hostPorts(pod)
+	want := podapi.HostPorts(pod)
 	for _, other := range node.Others {
-		for _, have := range hostPorts(other) {
+		for _, have := range podapi.HostPorts(other) {
 			for _, p := range want {
 				if conflict(p, have) {
 					return &Rejection{Reason: ReasonPorts, Problems: []string{"Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports"}}
@@ -17,26 +19,6 @@ func ports(pod *v1.Pod, node Node) *Rejection {
 		}
 	}
 	return nil
-}
-
-func hostPorts(pod *v1.Pod) []v1.ContainerPort {
-	var out []v1.ContainerPort
-	add := func(c *v1.Container) {
-		for _, p := range c.Ports {
-			if p.HostPort != 0 {
-				out = append(out, p)
-			}
-		}
-	}
-	for i := range pod.Spec.InitContainers {
-		if policy := pod.Spec.InitContainers[i].RestartPolicy; policy != nil && *policy == v1.ContainerRestartPolicyAlways {
-			add(&pod.Spec.InitContainers[i])
-		}
-	}
-	for i := range pod.Spec.Containers {
-		add(&pod.Spec.Containers[i])
-	}
-	return out
 }
 
 func conflict(a, b v1.ContainerPort) bool {
