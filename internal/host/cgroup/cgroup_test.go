@@ -45,8 +45,8 @@ func TestPlaceAndRemove(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if used, err := tree.WorkingSet(); err != nil || used > 1<<30 {
-		t.Errorf("working set %d: %v", used, err)
+	if total, err := tree.Total(); err != nil || total.WorkingSet > 1<<30 {
+		t.Errorf("working set %d: %v", total.WorkingSet, err)
 	}
 	score, err := os.ReadFile(fmt.Sprintf("/proc/%d/oom_score_adj", sleeper.Process.Pid))
 	if err != nil || string(score) != "900\n" {

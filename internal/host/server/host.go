@@ -43,13 +43,13 @@ func (s *Host) GetHost(ctx context.Context, _ *hostv1.GetHostRequest) (*hostv1.G
 	if err := syscall.Statfs(s.Manager.StateDir, &store); err != nil {
 		return nil, status.Errorf(codes.Unavailable, "datastore %s: %v", s.Manager.StateDir, err)
 	}
-	used, err := s.Manager.Cgroups.WorkingSet()
+	used, err := s.Manager.Cgroups.Total()
 	if err != nil {
 		return nil, status.Errorf(codes.Unavailable, "memory of the machines: %v", err)
 	}
 	return &hostv1.GetHostResponse{
 		Name: s.Manager.HostName, Version: s.Version, Accelerator: string(accelerator),
-		Cpus: s.Manager.CPUs, MemoryBytes: s.Manager.MemoryBytes, MemoryUsedBytes: used, MemoryReservedBytes: s.Manager.Reserved(),
+		Cpus: s.Manager.CPUs, MemoryBytes: s.Manager.MemoryBytes, MemoryUsedBytes: used.WorkingSet, MemoryReservedBytes: s.Manager.Reserved(),
 		StorageBytes: store.Blocks * uint64(store.Bsize), StorageFreeBytes: store.Bavail * uint64(store.Bsize),
 		StorageInodes: store.Files, StorageFreeInodes: store.Ffree,
 		CrxKernelVersion: kernel, VmmVersion: version,
