@@ -59,6 +59,14 @@ type podState struct {
 	shown    map[string]string  // reason that events told last, by key
 }
 
+// attempt is what is known of the image under this key; nothing, if it was another image until now.
+func (s *podState) attempt(key, image string) attempt {
+	if a := s.attempts[key]; a.image == image {
+		return a
+	}
+	return attempt{image: image}
+}
+
 // NewController makes a controller that does nothing before Run.
 func NewController(config Config) *Controller {
 	pods := config.Informers.Core().V1().Pods()
@@ -121,19 +129,13 @@ func (c *Controller) plan(ctx context.Context, key reconcile.PodKey, p *corev1.P
 	}
 	d := decide(now, wanted(p), recorded(p), state.attempts)
 	for _, look := range d.check {
-		a := state.attempts[look.key]
-		if a.image != look.image {
-			a = attempt{image: look.image}
-		}
+		a := state.attempt(look.key, look.image)
 		a.checkedAt = now
 		state.attempts[look.key] = a
 		c.pulls.Go(func() { c.check(state.ctx, key, p, look) })
 	}
 	for _, start := range d.start {
-		a := state.attempts[start.key]
-		if a.image != start.image {
-			a = attempt{image: start.image}
-		}
+		a := state.attempt(start.key, start.image)
 		a.running = true
 		state.attempts[start.key] = a
 		c.pulls.Go(func() { c.pull(state.ctx, key, p, start) })
