@@ -13,8 +13,8 @@ const (
 )
 
 // MemoryOverhead is what a pod's machine costs its host beside what the containers use: QEMU, its translation cache, the
-// guest's kernel, the agent. It is the proportional set size of the host's side of an idle pod, as make bench measures
-// it, and is counted by the scheduler, the spherelet and hostd. See docs/adr/0008-overhead.md.
+// guest's kernel, the agent. It is to be the proportional set size of the host's side of an idle pod, which make bench
+// measures and compares with it, and is counted by the scheduler, the spherelet and hostd. See docs/adr/0008-overhead.md.
 const MemoryOverhead = 56 << 20
 
 // Overhead of a pod: the one of its RuntimeClass where that has one, which the API server has written into the pod.

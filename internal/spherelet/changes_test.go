@@ -162,12 +162,13 @@ func TestImageChanges(t *testing.T) {
 	})
 	w.await("the agent has it", func() bool {
 		for _, u := range w.agent("web").Updates() {
-			for _, c := range u.Containers {
-				if c.ImageId != otherDigest || c.Image != other {
-					t.Fatalf("the agent got %v", c)
-				}
-				return true
+			if len(u.Containers) == 0 {
+				continue
 			}
+			if c := u.Containers[0]; c.ImageId != otherDigest || c.Image != other {
+				t.Fatalf("the agent got %v", c)
+			}
+			return true
 		}
 		return false
 	})
