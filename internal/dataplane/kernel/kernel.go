@@ -16,6 +16,7 @@ import (
 
 	hostv1 "pacific/api/host/v1"
 	"pacific/internal/dataplane/plan"
+	"pacific/internal/dump"
 )
 
 // Protocol marks routes and rules of the dataplane (rtm_protocol). Numbers above 4 that /etc/iproute2/rt_protos does not
@@ -35,7 +36,7 @@ type Links struct {
 
 // ReadLinks lists the host's interfaces.
 func ReadLinks() (Links, error) {
-	all, err := netlink.LinkList()
+	all, err := dump.Whole(netlink.LinkList)
 	if err != nil {
 		return Links{}, fmt.Errorf("list interfaces: %w", err)
 	}

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	hostv1 "pacific/api/host/v1"
+	"pacific/internal/dump"
 )
 
 // Name of the tap of a machine's port; the first is hostv1.TapName of the machine.
@@ -145,7 +146,7 @@ var pattern = regexp.MustCompile(`^tap[0-9a-f]{12}$`)
 
 // List returns the taps whose names are of the form that hostd gives.
 func List() ([]string, error) {
-	links, err := netlink.LinkList()
+	links, err := dump.Whole(netlink.LinkList)
 	if err != nil {
 		return nil, fmt.Errorf("list links: %w", err)
 	}

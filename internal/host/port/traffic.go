@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"github.com/vishvananda/netlink"
+
+	"pacific/internal/dump"
 )
 
 // Traffic of a port as the guest sees it: what the tap received the guest sent.
@@ -15,7 +17,7 @@ type Traffic struct {
 
 // Traffics of all taps, by name, in one look at the kernel.
 func Traffics() (map[string]Traffic, error) {
-	links, err := netlink.LinkList()
+	links, err := dump.Whole(netlink.LinkList)
 	if err != nil {
 		return nil, fmt.Errorf("list links: %w", err)
 	}

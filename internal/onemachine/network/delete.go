@@ -8,6 +8,7 @@ import (
 
 	"github.com/vishvananda/netlink"
 
+	"pacific/internal/dump"
 	"pacific/internal/onemachine/layout"
 )
 
@@ -28,7 +29,7 @@ func Delete(ctx context.Context, l layout.Layout) error {
 }
 
 func deleteLinks(l layout.Layout) error {
-	links, err := netlink.LinkList()
+	links, err := dump.Whole(netlink.LinkList)
 	if err != nil {
 		return fmt.Errorf("list interfaces: %w", err)
 	}

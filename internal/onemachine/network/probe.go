@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 	"sigs.k8s.io/knftables"
 
+	"pacific/internal/dump"
 	"pacific/internal/onemachine/layout"
 	"pacific/internal/onemachine/plan"
 )
@@ -59,7 +60,7 @@ func probeNFT(ctx context.Context) error {
 func Free(id int) error {
 	l := layout.Layout{ID: id}
 	own, _ := netlink.LinkByName(l.Bridge())
-	routes, err := netlink.RouteList(nil, netlink.FAMILY_V4)
+	routes, err := dump.Whole(func() ([]netlink.Route, error) { return netlink.RouteList(nil, netlink.FAMILY_V4) })
 	if err != nil {
 		return fmt.Errorf("list routes: %w", err)
 	}

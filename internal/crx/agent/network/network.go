@@ -11,6 +11,7 @@ import (
 
 	agentv1 "pacific/api/agent/v1"
 	"pacific/internal/channel/uevent"
+	"pacific/internal/dump"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -45,7 +46,7 @@ func Setup(ctx context.Context, n *agentv1.Network) error {
 func waitLink(ctx context.Context) (netlink.Link, error) {
 	var found netlink.Link
 	err := uevent.Await(ctx, func() (bool, error) {
-		links, err := netlink.LinkList()
+		links, err := dump.Whole(netlink.LinkList)
 		if err != nil {
 			return false, err
 		}
@@ -136,7 +137,7 @@ func addGateway(link netlink.Link, gateway, mac string) error {
 
 // Counters are the bytes that went through the pod's port.
 func Counters() (rx, tx uint64) {
-	links, err := netlink.LinkList()
+	links, err := dump.Whole(netlink.LinkList)
 	if err != nil {
 		return 0, 0
 	}
