@@ -9,6 +9,7 @@ import (
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/kubernetes/pkg/apis/core/v1/helper"
 	"k8s.io/utils/ptr"
 
 	hostv1 "pacific/api/host/v1"
@@ -56,11 +57,22 @@ func Allocatable(m Machine, host *hostv1.GetHostResponse) v1.ResourceList {
 	return list
 }
 
-// Status computes the node's status. Conditions of other writers stay.
+// withExtended adds the extended resources that others have put into a node's capacity. As with the kubelet all of them is
+// allocatable, and one that is no longer in the capacity is not.
+func withExtended(list, capacity v1.ResourceList) v1.ResourceList {
+	for name, quantity := range capacity {
+		if helper.IsExtendedResourceName(name) {
+			list[name] = quantity
+		}
+	}
+	return list
+}
+
+// Status computes the node's status. Conditions and extended resources of other writers stay.
 func Status(old v1.NodeStatus, m Machine, o Observation, now time.Time) v1.NodeStatus {
 	out := *old.DeepCopy()
-	out.Capacity = Allocatable(m, o.Host)
-	out.Allocatable = Allocatable(m, o.Host)
+	out.Capacity = withExtended(Allocatable(m, o.Host), old.Capacity)
+	out.Allocatable = withExtended(Allocatable(m, o.Host), old.Capacity)
 	out.Addresses = nil
 	for _, ip := range m.IPs {
 		out.Addresses = append(out.Addresses, v1.NodeAddress{Type: v1.NodeInternalIP, Address: ip})

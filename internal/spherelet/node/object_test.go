@@ -7,6 +7,7 @@ import (
 	"time"
 
 	v1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 
 	hostv1 "pacific/api/host/v1"
 	"pacific/internal/spherelet/eviction"
@@ -45,6 +46,21 @@ func TestStatus(t *testing.T) {
 	down := Status(first, m, Observation{Host: host, NotReady: errors.New("node is shutting down")}, start)
 	if c := is(down, v1.NodeReady); c.Status != v1.ConditionFalse || c.Message != "node is shutting down" {
 		t.Errorf("ready: %+v", c)
+	}
+}
+
+// An administrator, or a test, gives a node a resource by a patch of its status.
+func TestExtendedResourcesStay(t *testing.T) {
+	m, host := Machine{Name: "host-1", MaxPods: 110}, &hostv1.GetHostResponse{Cpus: 4}
+	status := Status(v1.NodeStatus{}, m, Observation{Host: host}, time.Unix(1000, 0))
+	const foo, gone = v1.ResourceName("example.com/foo"), v1.ResourceName("example.com/gone")
+	status.Capacity[foo], status.Allocatable[gone] = resource.MustParse("5"), resource.MustParse("1")
+	got := Status(status, m, Observation{Host: host}, time.Unix(1010, 0))
+	if got.Capacity.Name(foo, "").Value() != 5 || got.Allocatable.Name(foo, "").Value() != 5 || got.Capacity.Cpu().Value() != 4 {
+		t.Errorf("capacity %v, allocatable %v", got.Capacity, got.Allocatable)
+	}
+	if _, ok := got.Allocatable[gone]; ok {
+		t.Errorf("allocatable but no capacity: %v", got.Allocatable)
 	}
 }
 
