@@ -65,6 +65,7 @@ func Run(ctx context.Context, config Config) error {
 	announcer := newAnnouncer(client, watcher.pods)
 	reconciler.announce = announcer.Announce
 	services := &service.Proxy{Client: client, Host: host, HasNode: !config.ControlPlane}
+	reconciler.onHostNetwork = services.OnHostNetwork
 
 	parts := []func(context.Context) error{reconciler.Run, announcer.Run, services.Run, reconciler.watcher.Run}
 	if config.HealthAddress != "" {

@@ -10,6 +10,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/klog/v2"
 
 	"pacific/internal/dataplane/firewall"
@@ -23,13 +24,15 @@ const maxRetry = 10 * time.Second
 // reconciler makes the kernel what the sources say, each time that a source or the kernel reports a change. Changes that
 // come while it works are one more run.
 type reconciler struct {
-	host      plan.Host
-	underlay  string
-	sources   *sources
-	firewall  *firewall.Firewall
-	watcher   *kernel.Watcher
-	announce  func([]*corev1.Pod)
-	triggered chan struct{}
+	host     plan.Host
+	underlay string
+	sources  *sources
+	firewall *firewall.Firewall
+	watcher  *kernel.Watcher
+	announce func([]*corev1.Pod)
+	// onHostNetwork takes the addresses of the machines of pods that have the host's address towards others.
+	onHostNetwork func(map[types.UID][]netip.Addr)
+	triggered     chan struct{}
 
 	healthy   atomic.Bool
 	prepared  map[string]int // index of each port's interface when it was prepared; a new interface has a new one
@@ -110,12 +113,13 @@ func (r *reconciler) reconcile(ctx context.Context) error {
 		return err
 	}
 	// The firewall first: a port that passes traffic never does so without it.
-	if err := r.applyFirewall(ctx, firewall.Rules{Prefixes: prefixes, Ports: ports}); err != nil {
+	if err := r.applyFirewall(ctx, firewall.Rules{Host: r.host.Address, Prefixes: prefixes, Ports: ports}); err != nil {
 		return err
 	}
 	if err := applyState(links, want); err != nil {
 		return err
 	}
+	r.onHostNetwork(plan.OnHostNetwork(ports))
 	r.announcePorts(ports)
 	return nil
 }

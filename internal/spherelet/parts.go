@@ -25,6 +25,7 @@ import (
 	"pacific/internal/pki"
 	"pacific/internal/spherelet/agentlink"
 	"pacific/internal/spherelet/eviction"
+	"pacific/internal/spherelet/hostfiles"
 	"pacific/internal/spherelet/hypervisor"
 	"pacific/internal/spherelet/node"
 	"pacific/internal/spherelet/podspec"
@@ -127,6 +128,8 @@ func (p *parts) endpoint(starts *podstarts.Recorder) *server.Server {
 // shared is what all workers need.
 func (p *parts) shared(ctx context.Context, keep *podworker.Keep, starts *podstarts.Recorder) *podworker.Node {
 	store := references.NewStore(p.kube, func(uid types.UID) { p.workers.ContentsChanged(uid) })
+	files := hostfiles.New("/", func(path string) { p.workers.HostFileChanged(path) })
+	go files.Run(ctx)
 	tokens := references.NewTokens(p.kube)
 	dial := p.dial
 	if dial == nil {
@@ -138,7 +141,7 @@ func (p *parts) shared(ctx context.Context, keep *podworker.Keep, starts *podsta
 		Host:        p.host,
 		Machine:     func(id string) *hostv1.VirtualMachine { return p.view.Get(id) },
 		Dial:        dial,
-		Contents:    &podspec.Collector{Objects: store, Tokens: tokens, Services: p.services(ctx)},
+		Contents:    &podspec.Collector{Objects: store, Tokens: tokens, Services: p.services(ctx), Files: files},
 		References:  store,
 		Tokens:      tokens,
 		Environment: p.environment(),

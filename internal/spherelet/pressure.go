@@ -74,6 +74,8 @@ func (p *parts) admission() admission.Node {
 		Pressures:     p.eviction.Pressures(),
 		ShuttingDown:  p.shutdown.Active(),
 		UnsafeSysctls: p.options.UnsafeSysctls,
+		IPs:           []string{p.options.NodeIP},
+		Reserved:      p.options.ports(),
 	}
 }
 

@@ -168,9 +168,9 @@ func TestMissingConfigMapAppears(t *testing.T) {
 func TestRejectedAloud(t *testing.T) {
 	w := newWorld(t)
 	w.start()
-	w.pod("web", func(p *v1.Pod) { p.Spec.HostNetwork = true })
+	w.pod("web", func(p *v1.Pod) { p.Spec.HostPID = true })
 	w.await("failed", func() bool { return w.get("web").Status.Phase == v1.PodFailed })
-	if s := w.get("web").Status; s.Reason != "NotSupported" || !strings.Contains(s.Message, "spec.hostNetwork") {
+	if s := w.get("web").Status; s.Reason != "NotSupported" || !strings.Contains(s.Message, "spec.hostPID") {
 		t.Errorf("status: %s: %s", s.Reason, s.Message)
 	}
 	w.await("event", func() bool { return w.recorded("NotSupported") })

@@ -88,9 +88,9 @@ func TestImageOfAnotherPlatform(t *testing.T) {
 func TestWhatAPodOfItsOwnMachineCannotHave(t *testing.T) {
 	ns := newNamespace(t)
 	for name, spec := range map[string]string{
-		"hostnetwork": "hostNetwork: true",
-		"hostpid":     "hostPID: true",
-		"hostpath":    "volumes: [{name: v, hostPath: {path: /etc}}]",
+		"hostpid":  "hostPID: true",
+		"hostipc":  "hostIPC: true",
+		"hostpath": "volumes: [{name: v, hostPath: {path: /etc}}]",
 	} {
 		t.Run(name, func(t *testing.T) {
 			apply(t, ns, shell{name: name, script: idle, spec: spec}.manifest())

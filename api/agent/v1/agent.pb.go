@@ -412,8 +412,10 @@ type Pod struct {
 	// Why the pod's previous VM ended, where this start replaces one; the containers that ran in it get this termination.
 	Previous            *Termination `protobuf:"bytes,19,opt,name=previous,proto3" json:"previous,omitempty"`
 	EphemeralContainers []*Container `protobuf:"bytes,20,rep,name=ephemeral_containers,json=ephemeralContainers,proto3" json:"ephemeral_containers,omitempty"`
-	unknownFields       protoimpl.UnknownFields
-	sizeCache           protoimpl.SizeCache
+	// The host's own /etc/hosts, of a pod on the host's network: it stands in the place of the pod's own entries.
+	NodeHosts     []byte `protobuf:"bytes,21,opt,name=node_hosts,json=nodeHosts,proto3,oneof" json:"node_hosts,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Pod) Reset() {
@@ -582,6 +584,13 @@ func (x *Pod) GetPrevious() *Termination {
 func (x *Pod) GetEphemeralContainers() []*Container {
 	if x != nil {
 		return x.EphemeralContainers
+	}
+	return nil
+}
+
+func (x *Pod) GetNodeHosts() []byte {
+	if x != nil {
+		return x.NodeHosts
 	}
 	return nil
 }
@@ -3983,12 +3992,16 @@ func (x *Volume_EmptyDir) GetSizeLimitBytes() int64 {
 // Files are written with an atomic swap, so that readers see the old or the new set.
 // A set too large for a message comes in parts, numbered from 0, by Update; all but the last have more set. In Start, more
 // says that the whole set follows. A set is not used before it is complete.
+//
+// A single one is not a directory: the volume is the file itself, and is written in place, so that mounts of it see the new
+// content.
 type Volume_Files struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Files         []*File                `protobuf:"bytes,1,rep,name=files,proto3" json:"files,omitempty"`
 	DefaultMode   int32                  `protobuf:"varint,2,opt,name=default_mode,json=defaultMode,proto3" json:"default_mode,omitempty"`
 	More          bool                   `protobuf:"varint,3,opt,name=more,proto3" json:"more,omitempty"`
 	Part          int32                  `protobuf:"varint,4,opt,name=part,proto3" json:"part,omitempty"`
+	Single        bool                   `protobuf:"varint,5,opt,name=single,proto3" json:"single,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4051,6 +4064,13 @@ func (x *Volume_Files) GetPart() int32 {
 	return 0
 }
 
+func (x *Volume_Files) GetSingle() bool {
+	if x != nil {
+		return x.Single
+	}
+	return false
+}
+
 var File_agent_v1_agent_proto protoreflect.FileDescriptor
 
 const file_agent_v1_agent_proto_rawDesc = "" +
@@ -4072,7 +4092,7 @@ const file_agent_v1_agent_proto_rawDesc = "" +
 	"\rgrace_seconds\x18\x01 \x01(\x03R\fgraceSeconds\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\"\x0e\n" +
 	"\fStopResponse\"\x0e\n" +
-	"\fWatchRequest\"\xae\b\n" +
+	"\fWatchRequest\"\xe1\b\n" +
 	"\x03Pod\x12\x10\n" +
 	"\x03uid\x18\x01 \x01(\tR\x03uid\x12\x1c\n" +
 	"\tnamespace\x18\x02 \x01(\tR\tnamespace\x12\x12\n" +
@@ -4096,11 +4116,14 @@ const file_agent_v1_agent_proto_rawDesc = "" +
 	"\bfs_group\x18\x11 \x01(\x03H\x00R\afsGroup\x88\x01\x01\x12:\n" +
 	"\x19termination_grace_seconds\x18\x12 \x01(\x03R\x17terminationGraceSeconds\x129\n" +
 	"\bprevious\x18\x13 \x01(\v2\x1d.pacific.agent.v1.TerminationR\bprevious\x12N\n" +
-	"\x14ephemeral_containers\x18\x14 \x03(\v2\x1b.pacific.agent.v1.ContainerR\x13ephemeralContainers\x1a:\n" +
+	"\x14ephemeral_containers\x18\x14 \x03(\v2\x1b.pacific.agent.v1.ContainerR\x13ephemeralContainers\x12\"\n" +
+	"\n" +
+	"node_hosts\x18\x15 \x01(\fH\x01R\tnodeHosts\x88\x01\x01\x1a:\n" +
 	"\fSysctlsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\v\n" +
-	"\t_fs_group\"U\n" +
+	"\t_fs_groupB\r\n" +
+	"\v_node_hosts\"U\n" +
 	"\x04Disk\x12\x10\n" +
 	"\x03lun\x18\x01 \x01(\x05R\x03lun\x12\x1e\n" +
 	"\n" +
@@ -4232,7 +4255,7 @@ const file_agent_v1_agent_proto_rawDesc = "" +
 	"\x04Grpc\x12\x12\n" +
 	"\x04port\x18\x01 \x01(\x05R\x04port\x12\x18\n" +
 	"\aservice\x18\x02 \x01(\tR\aserviceB\b\n" +
-	"\x06action\"\xcf\x03\n" +
+	"\x06action\"\xe7\x03\n" +
 	"\x06Volume\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12@\n" +
 	"\tempty_dir\x18\x02 \x01(\v2!.pacific.agent.v1.Volume.EmptyDirH\x00R\bemptyDir\x126\n" +
@@ -4241,12 +4264,13 @@ const file_agent_v1_agent_proto_rawDesc = "" +
 	"\x05image\x18\x05 \x01(\v2\x16.pacific.agent.v1.DiskH\x00R\x05image\x1aL\n" +
 	"\bEmptyDir\x12\x16\n" +
 	"\x06memory\x18\x01 \x01(\bR\x06memory\x12(\n" +
-	"\x10size_limit_bytes\x18\x02 \x01(\x03R\x0esizeLimitBytes\x1a\x80\x01\n" +
+	"\x10size_limit_bytes\x18\x02 \x01(\x03R\x0esizeLimitBytes\x1a\x98\x01\n" +
 	"\x05Files\x12,\n" +
 	"\x05files\x18\x01 \x03(\v2\x16.pacific.agent.v1.FileR\x05files\x12!\n" +
 	"\fdefault_mode\x18\x02 \x01(\x05R\vdefaultMode\x12\x12\n" +
 	"\x04more\x18\x03 \x01(\bR\x04more\x12\x12\n" +
-	"\x04part\x18\x04 \x01(\x05R\x04partB\b\n" +
+	"\x04part\x18\x04 \x01(\x05R\x04part\x12\x16\n" +
+	"\x06single\x18\x05 \x01(\bR\x06singleB\b\n" +
 	"\x06source\"a\n" +
 	"\x04File\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x12\n" +

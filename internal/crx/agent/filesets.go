@@ -81,7 +81,7 @@ func (f *fileSets) update(ctx context.Context, v *agentv1.Volume) error {
 func (s *fileSet) join(v *agentv1.Volume) bool {
 	part := v.GetFiles()
 	if part.GetPart() == 0 {
-		s.partial = &agentv1.Volume_Files{DefaultMode: part.GetDefaultMode()}
+		s.partial = &agentv1.Volume_Files{DefaultMode: part.GetDefaultMode(), Single: part.GetSingle()}
 	}
 	if s.partial == nil {
 		return false // the beginning was lost with an earlier connection; it is sent again

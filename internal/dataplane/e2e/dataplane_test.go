@@ -61,6 +61,7 @@ func TestDataplane(t *testing.T) {
 	step(t, "large transfers arrive whole", func(t *testing.T) { l.transfers(t, client, web) })
 	step(t, "a pod sees whom it speaks to", func(t *testing.T) { l.sources(t, client, web[1]) })
 	step(t, "ClusterIP", func(t *testing.T) { l.clusterIP(t, client, web) })
+	step(t, "a pod on its host's network", func(t *testing.T) { l.hostNetwork(t, client, web[1]) })
 	step(t, "kubernetes.default", func(t *testing.T) { l.kubernetesService(t, client) })
 	step(t, "UDP Services change their endpoints", func(t *testing.T) { l.udp(t, client, web) })
 	step(t, "a hundred pods at once", func(t *testing.T) { l.burst(t, hosts[1]) })

@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/netip"
@@ -68,22 +69,28 @@ type guest struct {
 	uid     types.UID
 	network podapi.Network
 	ip      string
+	status  string // the address in its status, where that is not ip
 	wire    *wire
 }
 
-// createPod makes the pod object only.
-func (l *lab) createPod(h *host, name string, labels map[string]string) *guest {
+// createPod makes the pod object only. With ports it is one on its host's network.
+func (l *lab) createPod(h *host, name string, labels map[string]string, ports ...corev1.ContainerPort) *guest {
 	l.t.Helper()
+	g := &guest{lab: l, host: h, name: name}
 	pod, err := l.client.CoreV1().Pods("default").Create(l.ctx, &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels},
 		Spec: corev1.PodSpec{
 			NodeName:                      h.name,
 			TerminationGracePeriodSeconds: new(int64),
-			Containers:                    []corev1.Container{{Name: "main", Image: "none"}},
+			Containers:                    []corev1.Container{{Name: "main", Image: "none", Ports: ports}},
+			HostNetwork:                   len(ports) > 0,
 		},
 	}, metav1.CreateOptions{})
 	check(l.t, err)
-	return &guest{lab: l, host: h, name: name, uid: pod.UID}
+	if g.uid = pod.UID; pod.Spec.HostNetwork {
+		g.status = h.address
+	}
+	return g
 }
 
 func (g *guest) get() *corev1.Pod {
@@ -147,8 +154,9 @@ func (g *guest) run() {
 
 func (g *guest) setStatus(phase corev1.PodPhase, ready corev1.ConditionStatus) {
 	g.lab.t.Helper()
+	address := cmp.Or(g.status, g.ip)
 	patch, err := json.Marshal(map[string]any{"status": map[string]any{
-		"phase": phase, "podIP": g.ip, "podIPs": []map[string]string{{"ip": g.ip}},
+		"phase": phase, "podIP": address, "podIPs": []map[string]string{{"ip": address}},
 		"conditions": []map[string]any{{"type": "Ready", "status": ready, "lastTransitionTime": metav1.Now()}},
 	}})
 	check(g.lab.t, err)
@@ -163,9 +171,9 @@ func (g *guest) delete() {
 }
 
 // startPod is the whole way of a pod.
-func (l *lab) startPod(h *host, name string, labels map[string]string) *guest {
+func (l *lab) startPod(h *host, name string, labels map[string]string, ports ...corev1.ContainerPort) *guest {
 	l.t.Helper()
-	g := l.createPod(h, name, labels)
+	g := l.createPod(h, name, labels, ports...)
 	l.namespace(l.ns(name))
 	g.waitForAddress()
 	g.plugIn()

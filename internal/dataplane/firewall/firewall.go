@@ -3,7 +3,8 @@
 //
 //	from-port     hook prerouting, before conntrack: packets of a port must have that pod's hardware address and address
 //	host-port     hooks prerouting and output, for what is sent to the host itself: ports of the host that lead to pods
-//	postrouting   hook postrouting: pods are masqueraded towards everything that is not reached through the overlay or a port
+//	postrouting   hook postrouting: pods are masqueraded towards everything that is not reached through the overlay or a port,
+//	              those on the host's network towards that too
 //
 // Services are not here: kube-proxy's library has the tables "ip kube-proxy" and "ip6 kube-proxy".
 package firewall
@@ -24,6 +25,8 @@ const table = "pacific"
 
 // Rules are what the table is made from.
 type Rules struct {
+	// Host is the host's address, which pods on its network have towards others.
+	Host netip.Addr
 	// Prefixes of the pods of this host.
 	Prefixes []netip.Prefix
 	Ports    []plan.Port
@@ -31,8 +34,9 @@ type Rules struct {
 
 // Equal tells whether both make the same table.
 func (r Rules) Equal(other Rules) bool {
-	return slices.Equal(r.Prefixes, other.Prefixes) && slices.EqualFunc(r.Ports, other.Ports, func(a, b plan.Port) bool {
-		return a.Interface == b.Interface && a.MAC == b.MAC && slices.Equal(a.Addresses, b.Addresses) && slices.Equal(a.HostPorts, b.HostPorts)
+	return r.Host == other.Host && slices.Equal(r.Prefixes, other.Prefixes) && slices.EqualFunc(r.Ports, other.Ports, func(a, b plan.Port) bool {
+		return a.Interface == b.Interface && a.MAC == b.MAC && slices.Equal(a.Addresses, b.Addresses) && slices.Equal(a.HostPorts, b.HostPorts) &&
+			a.HostNetwork == b.HostNetwork
 	})
 }
 
@@ -65,7 +69,7 @@ func render(tx *knftables.Transaction, rules Rules) {
 	renderSets(tx, rules)
 	renderFromPort(tx)
 	renderHostPorts(tx, rules)
-	renderPostrouting(tx)
+	renderPostrouting(tx, rules.Host)
 }
 
 func renderSets(tx *knftables.Transaction, rules Rules) {
@@ -74,6 +78,8 @@ func renderSets(tx *knftables.Transaction, rules Rules) {
 		{Name: "ports6", Type: "ifname . ether_addr . ipv6_addr"},
 		{Name: "pods4", Type: "ipv4_addr", Flags: []knftables.SetFlag{knftables.IntervalFlag}, Comment: knftables.PtrTo("addresses of this host's pods")},
 		{Name: "pods6", Type: "ipv6_addr", Flags: []knftables.SetFlag{knftables.IntervalFlag}},
+		{Name: "host-network4", Type: "ipv4_addr", Comment: knftables.PtrTo("pods that have the host's address towards others")},
+		{Name: "host-network6", Type: "ipv6_addr"},
 	} {
 		tx.Add(set)
 		tx.Flush(set)
@@ -81,6 +87,9 @@ func renderSets(tx *knftables.Transaction, rules Rules) {
 	for _, port := range rules.Ports {
 		for _, addr := range port.Addresses {
 			tx.Add(&knftables.Element{Set: "ports" + version(addr), Key: []string{port.Interface, port.MAC, addr.String()}})
+			if port.HostNetwork {
+				tx.Add(&knftables.Element{Set: "host-network" + version(addr), Key: []string{addr.String()}})
+			}
 		}
 	}
 	for _, prefix := range rules.Prefixes {
@@ -103,8 +112,19 @@ func renderFromPort(tx *knftables.Transaction) {
 	)})
 }
 
-func renderPostrouting(tx *knftables.Transaction) {
+func renderPostrouting(tx *knftables.Transaction, host netip.Addr) {
 	baseChain(tx, "postrouting", knftables.NATType, knftables.PostroutingHook, knftables.SNATPriority)
+	for _, f := range []struct {
+		family, version string
+		hosts           bool // it is the family of the host's address
+	}{{"ip", "4", host.Is4()}, {"ip6", "6", host.Is6()}} {
+		source := "masquerade"
+		if f.hosts {
+			// The interfaces of ports have no address, so the kernel could choose any of the host's.
+			source = knftables.Concat("snat", f.family, "to", host.String())
+		}
+		tx.Add(&knftables.Rule{Chain: "postrouting", Rule: knftables.Concat(f.family, "saddr @host-network"+f.version, source, "fully-random")})
+	}
 	for _, family := range []string{"ip saddr @pods4", "ip6 saddr @pods6"} {
 		tx.Add(&knftables.Rule{Chain: "postrouting", Rule: knftables.Concat(
 			family, "oifname !=", plan.OverlayInterface, "oifname !=", plan.TapPrefix+"*", "masquerade fully-random",

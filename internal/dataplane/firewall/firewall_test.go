@@ -16,6 +16,7 @@ import (
 
 func rules() Rules {
 	return Rules{
+		Host:     netip.MustParseAddr("192.0.2.1"),
 		Prefixes: []netip.Prefix{netip.MustParsePrefix("10.244.1.0/24"), netip.MustParsePrefix("fd00:1::/64")},
 		Ports: []plan.Port{
 			{Pod: &corev1.Pod{}, Interface: "tap0123456789ab", MAC: "02:50:56:00:00:01", Addresses: []netip.Addr{netip.MustParseAddr("10.244.1.5")},
@@ -23,6 +24,8 @@ func rules() Rules {
 			{Pod: &corev1.Pod{}, Interface: "tapba9876543210", MAC: "02:50:56:00:00:02", Addresses: []netip.Addr{
 				netip.MustParseAddr("10.244.1.6"), netip.MustParseAddr("fd00:1::6"),
 			}, HostPorts: []plan.HostPort{{Protocol: "tcp", Port: 8080, Container: 81}, {Protocol: "tcp", Port: 8081, Container: 81}}},
+			{Pod: &corev1.Pod{}, Interface: "tapfedcba987654", MAC: "02:50:56:00:00:03", Addresses: []netip.Addr{netip.MustParseAddr("10.244.1.7")},
+				HostPorts: []plan.HostPort{{Protocol: "tcp", Port: 9100, Container: 9100}}, HostNetwork: true},
 		},
 	}
 }
@@ -68,6 +71,8 @@ func TestEqual(t *testing.T) {
 		"port":      func(r *Rules) { r.Ports = r.Ports[:1] },
 		"host port": func(r *Rules) { r.Ports[0].HostPorts = nil },
 		"prefix":    func(r *Rules) { r.Prefixes = nil },
+		"host":      func(r *Rules) { r.Host = netip.MustParseAddr("192.0.2.2") },
+		"network":   func(r *Rules) { r.Ports[0].HostNetwork = true },
 	} {
 		changed := rules()
 		if change(&changed); changed.Equal(rules()) {

@@ -149,6 +149,14 @@ func (c *cluster) apply(name string) string {
 	return out.String()
 }
 
+func TestOnHostNetwork(t *testing.T) {
+	own := Port{Pod: &corev1.Pod{ObjectMeta: metav1.ObjectMeta{UID: "own"}}, Addresses: []netip.Addr{netip.MustParseAddr("10.244.1.5")}}
+	host := Port{Pod: &corev1.Pod{ObjectMeta: metav1.ObjectMeta{UID: "host"}}, Addresses: []netip.Addr{netip.MustParseAddr("10.244.1.6")}, HostNetwork: true}
+	if got := fmt.Sprint(OnHostNetwork([]Port{own, host})); got != "map[host:[10.244.1.6]]" {
+		t.Error(got)
+	}
+}
+
 func TestIsPort(t *testing.T) {
 	for name, want := range map[string]bool{
 		hostv1.TapName("any"): true, "tap0": false, "tap0123456789abc": false, "tap0123456789AB": false, OverlayInterface: false,

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	hostv1 "pacific/api/host/v1"
 	podapi "pacific/api/pod"
@@ -31,6 +32,8 @@ type Port struct {
 	MAC       string
 	Addresses []netip.Addr
 	HostPorts []HostPort
+	// HostNetwork: towards others the pod has the host's address.
+	HostNetwork bool
 }
 
 // HostPort is a port of the host that leads to one of the pod.
@@ -67,7 +70,7 @@ func Ports(prefixes []netip.Prefix, pods []*corev1.Pod, interfaces map[string]bo
 
 // portOf reads the pod's annotation. A pod in a terminal phase has given its address up.
 func portOf(pod *corev1.Pod) (Port, bool) {
-	if pod.Spec.HostNetwork || pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed {
+	if pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed {
 		return Port{}, false
 	}
 	var network podapi.Network
@@ -78,8 +81,8 @@ func portOf(pod *corev1.Pod) (Port, bool) {
 	if err != nil || len(network.Addresses) == 0 {
 		return Port{}, false
 	}
-	port := Port{Pod: pod, Interface: hostv1.TapName(podapi.MachineID(string(pod.UID))), MAC: mac.String()}
-	port.HostPorts = hostPorts(pod)
+	port := Port{Pod: pod, Interface: hostv1.TapName(podapi.MachineID(string(pod.UID))), MAC: mac.String(),
+		HostPorts: hostPorts(pod), HostNetwork: pod.Spec.HostNetwork}
 	for _, address := range network.Addresses {
 		prefix, err := netip.ParsePrefix(address)
 		if err != nil {
@@ -110,6 +113,17 @@ func free(prefixes []netip.Prefix, taken map[netip.Addr]bool, addrs []netip.Addr
 		}
 	}
 	return true
+}
+
+// OnHostNetwork are the addresses of the machines of the pods that have the host's address towards others, by the pods' UIDs.
+func OnHostNetwork(ports []Port) map[types.UID][]netip.Addr {
+	machines := map[types.UID][]netip.Addr{}
+	for _, port := range ports {
+		if port.HostNetwork {
+			machines[port.Pod.UID] = port.Addresses
+		}
+	}
+	return machines
 }
 
 // AddPorts adds the routes and neighbours of the ports to the state.

@@ -14,6 +14,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/scheme"
@@ -43,7 +44,12 @@ type Proxy struct {
 	Host   plan.Host
 	// HasNode is false in the control plane, which has no Node object and so no topology.
 	HasNode bool
+
+	endpoints hostEndpoints
 }
+
+// OnHostNetwork says which pods on this host's network have which addresses, by UID: Services lead to those.
+func (p *Proxy) OnHostNetwork(machines map[types.UID][]netip.Addr) { p.endpoints.setMachines(machines) }
 
 // Run serves until ctx is done and leaves the tables behind: connections go on. The proxier's own loop cannot be stopped;
 // the process is expected to end after Run.
@@ -98,7 +104,8 @@ func (p *Proxy) feed(ctx context.Context, proxier proxy.Provider) {
 	serviceConfig := config.NewServiceConfig(ctx, services.Core().V1().Services(), resyncPeriod)
 	serviceConfig.RegisterEventHandler(proxier)
 	sliceConfig := config.NewEndpointSliceConfig(ctx, slices.Discovery().V1().EndpointSlices(), resyncPeriod)
-	sliceConfig.RegisterEventHandler(proxier)
+	p.endpoints.attach(proxier)
+	sliceConfig.RegisterEventHandler(&p.endpoints)
 	cidrConfig := config.NewServiceCIDRConfig(ctx, all.Networking().V1().ServiceCIDRs(), resyncPeriod)
 	cidrConfig.RegisterEventHandler(proxier)
 	go serviceConfig.Run(ctx.Done())

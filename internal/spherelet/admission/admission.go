@@ -61,6 +61,9 @@ type Node struct {
 	ShuttingDown bool
 	// UnsafeSysctls may be set beside the safe ones; one that ends in * is a prefix.
 	UnsafeSysctls []string
+	// IPs of the node, on which the ports in Reserved are not for pods.
+	IPs      []string
+	Reserved []Reserved
 }
 
 // Check returns nil when the pod can run on the node.
@@ -68,7 +71,7 @@ func Check(pod *v1.Pod, node Node) *Rejection {
 	if problems := unsupported(&pod.Spec); len(problems) > 0 {
 		return &Rejection{Reason: ReasonNotSupported, Problems: problems}
 	}
-	for _, check := range []func(*v1.Pod, Node) *Rejection{awake, calm, sysctls, placed, ports, fits} {
+	for _, check := range []func(*v1.Pod, Node) *Rejection{reserved, awake, calm, sysctls, placed, ports, fits} {
 		if r := check(pod, node); r != nil {
 			return r
 		}

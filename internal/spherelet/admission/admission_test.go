@@ -52,6 +52,8 @@ func TestCheck(t *testing.T) {
 	}
 	taken := node
 	taken.Others = []*v1.Pod{listening("192.0.2.1", v1.ProtocolTCP)}
+	guarded := node
+	guarded.IPs, guarded.Reserved = []string{"192.0.2.9"}, []Reserved{{Protocol: v1.ProtocolTCP, Port: 80, By: "hostd"}}
 	full := node
 	full.Others = []*v1.Pod{{}, {}, {}}
 	tests := []struct {
@@ -62,7 +64,11 @@ func TestCheck(t *testing.T) {
 		says   []string
 	}{
 		{"plain", asking("1", "1Mi"), node, "", nil},
-		{"hostNetwork", &v1.Pod{Spec: v1.PodSpec{HostNetwork: true}}, node, ReasonNotSupported, []string{"spec.hostNetwork", "Service"}},
+		{"hostNetwork", with(func(s *v1.PodSpec) { s.HostNetwork = true }), node, "", nil},
+		{"port of the node's own", listening("192.0.2.9", v1.ProtocolTCP), guarded, ReasonNotSupported, []string{"hostPort 80/TCP", "port of hostd"}},
+		{"port of the node's own, on every address", listening("0.0.0.0", ""), guarded, ReasonNotSupported, []string{"hostd"}},
+		{"port of the node's own, at another address", listening("192.0.2.1", v1.ProtocolTCP), guarded, "", nil},
+		{"port of the node's own, of another protocol", listening("", v1.ProtocolUDP), guarded, "", nil},
 		{"two fields", &v1.Pod{Spec: v1.PodSpec{HostPID: true, HostIPC: true}}, node, ReasonNotSupported, []string{"spec.hostPID", "spec.hostIPC"}},
 		{"hostPort", listening("192.0.2.1", v1.ProtocolTCP), node, "", nil},
 		{"hostPort of another", listening("192.0.2.1", v1.ProtocolTCP), taken, "NodePorts", []string{"didn't have free ports"}},
@@ -70,6 +76,7 @@ func TestCheck(t *testing.T) {
 		{"hostPort at another address", listening("192.0.2.2", v1.ProtocolTCP), taken, "", nil},
 		{"hostPort of another protocol", listening("192.0.2.1", v1.ProtocolUDP), taken, "", nil},
 		{"hostPath", volume(v1.VolumeSource{HostPath: &v1.HostPathVolumeSource{Path: "/"}}), node, ReasonNotSupported, []string{"spec.volumes[0] (v)", "emptyDir"}},
+		{"a file of the host", volume(v1.VolumeSource{HostPath: &v1.HostPathVolumeSource{Path: "/etc/hosts"}}), node, "", nil},
 		{"claim", volume(v1.VolumeSource{PersistentVolumeClaim: &v1.PersistentVolumeClaimVolumeSource{}}), node, ReasonNotSupported, []string{"persistent volumes"}},
 		{"emptyDir", volume(v1.VolumeSource{EmptyDir: &v1.EmptyDirVolumeSource{Medium: v1.StorageMediumMemory}}), node, "", nil},
 		{"windows", &v1.Pod{Spec: v1.PodSpec{OS: &v1.PodOS{Name: v1.Windows}}}, node, ReasonNotSupported, []string{"linux"}},
@@ -112,6 +119,21 @@ func TestCheck(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestHostNetworkIsExplained(t *testing.T) {
+	pod := &v1.Pod{Spec: v1.PodSpec{HostNetwork: true, Containers: []v1.Container{{Ports: []v1.ContainerPort{
+		{ContainerPort: 80, HostPort: 80}, {ContainerPort: 53, HostPort: 53, Protocol: v1.ProtocolUDP}}}}}}
+	if text := HostNetwork(pod, "192.0.2.1"); !strings.Contains(text, "address 192.0.2.1 of its node") || !strings.Contains(text, ": 80/TCP, 53/UDP.") {
+		t.Error(text)
+	}
+	pod.Spec.Containers = nil
+	if text := HostNetwork(pod, "192.0.2.1"); !strings.Contains(text, "declares no ports") {
+		t.Error(text)
+	}
+	if text := HostNetwork(&v1.Pod{}, "192.0.2.1"); text != "" {
+		t.Error(text)
 	}
 }
 

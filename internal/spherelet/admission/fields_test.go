@@ -233,6 +233,13 @@ func TestRefusedValues(t *testing.T) {
 		"an emptyDir of medium": func(s *v1.PodSpec) {
 			s.Volumes = []v1.Volume{{Name: "v", VolumeSource: v1.VolumeSource{EmptyDir: &v1.EmptyDirVolumeSource{Medium: v1.StorageMediumHugePages}}}}
 		},
+		"a Native Pod sees no files of the host but": func(s *v1.PodSpec) {
+			s.Volumes = []v1.Volume{{Name: "v", VolumeSource: v1.VolumeSource{HostPath: &v1.HostPathVolumeSource{Path: "/var/run/docker.sock"}}}}
+		},
+		"a Native Pod has only files of the host": func(s *v1.PodSpec) {
+			directory := v1.HostPathDirectory
+			s.Volumes = []v1.Volume{{Name: "v", VolumeSource: v1.VolumeSource{HostPath: &v1.HostPathVolumeSource{Path: "/etc/hosts", Type: &directory}}}}
+		},
 		"RestartAllContainers": func(s *v1.PodSpec) {
 			s.Containers[0].RestartPolicyRules = []v1.ContainerRestartRule{{Action: v1.ContainerRestartRuleActionRestartAllContainers}}
 		},

@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	v1 "k8s.io/api/core/v1"
+
+	"pacific/internal/spherelet/hostfiles"
 )
 
 // unsupported names every field of the pod that a Native Pod cannot have, since it is a virtual machine and shares no
@@ -12,9 +14,6 @@ func unsupported(spec *v1.PodSpec) []string {
 	var problems []string
 	add := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
 
-	if spec.HostNetwork {
-		add("spec.hostNetwork: a Native Pod is a virtual machine with a network of its own; remove the field and reach the pod by its address or a Service")
-	}
 	if spec.HostPID {
 		add("spec.hostPID: a Native Pod sees no processes of the host; remove the field (spec.shareProcessNamespace joins the pod's own containers)")
 	}
@@ -104,7 +103,7 @@ func unsupportedVolume(v *v1.Volume) string {
 		}
 		return ""
 	case s.HostPath != nil:
-		return "hostPath: a Native Pod sees no files of the host; use emptyDir, configMap or secret"
+		return hostfiles.Refusal(s.HostPath)
 	case s.PersistentVolumeClaim != nil, s.Ephemeral != nil, s.CSI != nil:
 		return "persistent volumes are not supported on this node yet; use emptyDir for what may die with the pod"
 	default:

@@ -83,6 +83,9 @@ func Problems(pod *v1.Pod, contents *Contents, env Environment) []error {
 	if _, err := volumes(Input{Pod: pod, Contents: contents}, env); err != nil {
 		problems = append(problems, flatten(err)...)
 	}
+	if _, err := nodeHosts(Input{Pod: pod, Contents: contents}); err != nil {
+		problems = append(problems, err)
+	}
 	for _, c := range allContainers(pod) {
 		b := builder{in: Input{Pod: pod, Contents: contents}, env: env}
 		if _, err := b.container(c); err != nil {
@@ -109,7 +112,11 @@ func Build(in Input, env Environment) (*agentv1.Pod, error) {
 	if err != nil {
 		return nil, err
 	}
-	hostname, domain := Hostname(pod, env.ClusterDomain)
+	hosts, err := nodeHosts(in)
+	if err != nil {
+		return nil, err
+	}
+	hostname, domain := Hostname(pod, env)
 	out := &agentv1.Pod{
 		Uid:                     string(pod.UID),
 		Namespace:               pod.Namespace,
@@ -125,6 +132,7 @@ func Build(in Input, env Environment) (*agentv1.Pod, error) {
 		Ephemeral:               in.Ephemeral,
 		TerminationGraceSeconds: ptr.Deref(pod.Spec.TerminationGracePeriodSeconds, 30),
 		Previous:                in.Previous,
+		NodeHosts:               hosts,
 	}
 	for _, alias := range pod.Spec.HostAliases {
 		out.HostAliases = append(out.HostAliases, &agentv1.HostAlias{Ip: alias.IP, Hostnames: alias.Hostnames})
@@ -193,8 +201,12 @@ func restartPolicy(policy string) agentv1.RestartPolicy {
 // maxHostname is the kernel's limit (HOST_NAME_MAX) less one, as the kubelet has it.
 const maxHostname = 63
 
-// Hostname returns the pod's host name and its domain, which is empty without a subdomain.
-func Hostname(pod *v1.Pod, clusterDomain string) (hostname, domain string) {
+// Hostname returns the pod's host name and its domain, which is empty without a subdomain. On the host's network it is the
+// host's.
+func Hostname(pod *v1.Pod, env Environment) (hostname, domain string) {
+	if pod.Spec.HostNetwork {
+		return env.NodeName, ""
+	}
 	if o := pod.Spec.HostnameOverride; o != nil {
 		return *o, ""
 	}
@@ -206,7 +218,7 @@ func Hostname(pod *v1.Pod, clusterDomain string) (hostname, domain string) {
 		hostname = strings.TrimRight(hostname[:maxHostname], "-.")
 	}
 	if pod.Spec.Subdomain != "" {
-		domain = fmt.Sprintf("%s.%s.svc.%s", pod.Spec.Subdomain, pod.Namespace, clusterDomain)
+		domain = fmt.Sprintf("%s.%s.svc.%s", pod.Spec.Subdomain, pod.Namespace, env.ClusterDomain)
 		if ptr.Deref(pod.Spec.SetHostnameAsFQDN, false) {
 			hostname += "." + domain
 		}

@@ -35,7 +35,7 @@ func (b *builder) container(c *v1.Container) (*agentv1.Container, error) {
 	if err != nil {
 		return nil, err
 	}
-	mounts, err := mounts(c, env)
+	mounts, err := mounts(b.in.Pod, c, env)
 	if err != nil {
 		return nil, err
 	}
@@ -131,10 +131,11 @@ func expandAll(list []string, mapping func(string) string) []string {
 	return out
 }
 
-func mounts(c *v1.Container, env *environment) ([]*agentv1.Mount, error) {
+func mounts(pod *v1.Pod, c *v1.Container, env *environment) ([]*agentv1.Mount, error) {
 	var out []*agentv1.Mount
 	for _, m := range c.VolumeMounts {
-		mount := &agentv1.Mount{Volume: m.Name, Path: m.MountPath, SubPath: m.SubPath, ReadOnly: m.ReadOnly}
+		copied := slices.ContainsFunc(pod.Spec.Volumes, func(v v1.Volume) bool { return v.Name == m.Name && v.HostPath != nil })
+		mount := &agentv1.Mount{Volume: m.Name, Path: m.MountPath, SubPath: m.SubPath, ReadOnly: m.ReadOnly || copied}
 		if m.SubPathExpr != "" {
 			path, err := expandStrict(m.SubPathExpr, env)
 			if err != nil {

@@ -16,10 +16,13 @@ type Contents struct {
 	Secrets    map[string]*v1.Secret
 	Tokens     map[TokenKey]string
 	Services   []*v1.Service
+	// HostFiles are copies of files of the host, by path.
+	HostFiles map[string][]byte
 
 	// Errors of what could not be read, by reference and by token.
 	Missing       map[Reference]error
 	MissingTokens map[TokenKey]error
+	MissingFiles  map[string]error
 	// RenewAt is when the first of the tokens should be renewed; zero if there are none.
 	RenewAt time.Time
 }
@@ -41,18 +44,31 @@ type Tokens interface {
 // Services lists the Services of all namespaces; it waits until they are known.
 type Services func(ctx context.Context) ([]*v1.Service, error)
 
+// Files reads copies of the host's files that pods may have.
+type Files interface {
+	Read(path string) ([]byte, error)
+}
+
 // Collector reads the contents of pods.
 type Collector struct {
 	Objects  Objects
 	Tokens   Tokens
 	Services Services
+	Files    Files
 }
 
 // Collect reads all that the pod names, side by side. What cannot be read is noted in the result; only a lack of Services
 // is an error, since then nothing can be said about any container.
 func (c *Collector) Collect(ctx context.Context, pod *v1.Pod) (*Contents, error) {
 	out := &Contents{ConfigMaps: map[string]*v1.ConfigMap{}, Secrets: map[string]*v1.Secret{}, Tokens: map[TokenKey]string{},
-		Missing: map[Reference]error{}, MissingTokens: map[TokenKey]error{}}
+		Missing: map[Reference]error{}, MissingTokens: map[TokenKey]error{}, HostFiles: map[string][]byte{}, MissingFiles: map[string]error{}}
+	for _, path := range HostFiles(pod) {
+		if data, err := c.Files.Read(path); err != nil {
+			out.MissingFiles[path] = err
+		} else {
+			out.HostFiles[path] = data
+		}
+	}
 	var mu sync.Mutex
 	var all sync.WaitGroup
 	for _, ref := range References(pod) {

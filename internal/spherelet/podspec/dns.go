@@ -53,9 +53,9 @@ func DNS(pod *v1.Pod, env Environment) *agentv1.Dns {
 	var out Resolver
 	switch policy := pod.Spec.DNSPolicy; {
 	case policy == v1.DNSNone:
-	case policy == v1.DNSDefault, len(env.ClusterDNS) == 0:
+	case policy == v1.DNSDefault, len(env.ClusterDNS) == 0, pod.Spec.HostNetwork && policy != v1.DNSClusterFirstWithHostNet:
 		out = env.Resolver
-	default: // ClusterFirst and ClusterFirstWithHostNet, which differ only on a host network
+	default: // ClusterFirst and ClusterFirstWithHostNet, which differ only on the host's network
 		out.Servers = env.ClusterDNS
 		out.Searches = append([]string{
 			fmt.Sprintf("%s.svc.%s", pod.Namespace, env.ClusterDomain), "svc." + env.ClusterDomain, env.ClusterDomain,

@@ -161,7 +161,7 @@ func (b *builder) field(ref *v1.ObjectFieldSelector) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	ips := addresses(b.in.Network.Addresses)
+	ips := PodIPs(b.in.Pod, addresses(b.in.Network.Addresses), b.env.HostIPs)
 	switch path {
 	case "spec.nodeName":
 		return b.in.Pod.Spec.NodeName, nil
@@ -213,6 +213,14 @@ func (b *builder) serviceVariables() map[string]string {
 		out[e.Name] = e.Value
 	}
 	return out
+}
+
+// PodIPs are the addresses that the pod has to the world: those of its port, or on the host's network the host's.
+func PodIPs(pod *v1.Pod, own, host []string) []string {
+	if pod.Spec.HostNetwork {
+		return host
+	}
+	return own
 }
 
 // addresses drops the prefix lengths.

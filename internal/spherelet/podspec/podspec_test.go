@@ -27,6 +27,7 @@ func contents() *Contents {
 		ConfigMaps: map[string]*v1.ConfigMap{"cm": {Data: map[string]string{"a": "1", "b": "2"}, BinaryData: map[string][]byte{"bin": {0}}}},
 		Secrets:    map[string]*v1.Secret{"s": {Data: map[string][]byte{"key": []byte("hidden")}}},
 		Tokens:     map[TokenKey]string{{"api", "token"}: "jwt"},
+		HostFiles:  map[string][]byte{"/etc/hosts": []byte("192.0.2.7 printer\n")},
 		Missing:    map[Reference]error{{Name: "none"}: apierrors.NewNotFound(schema.GroupResource{Resource: "configmaps"}, "none")},
 		Services: []*v1.Service{
 			{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "kubernetes"}, Spec: v1.ServiceSpec{ClusterIP: "10.96.0.1", Ports: []v1.ServicePort{{Port: 443, Protocol: v1.ProtocolTCP}}}},
@@ -232,8 +233,9 @@ func TestHostname(t *testing.T) {
 		{v1.PodSpec{Hostname: "h", Subdomain: "s"}, "h", "s.ns.svc.cluster.local"},
 		{v1.PodSpec{Hostname: "h", Subdomain: "s", SetHostnameAsFQDN: ptr.To(true)}, "h.s.ns.svc.cluster.local", "s.ns.svc.cluster.local"},
 		{v1.PodSpec{HostnameOverride: ptr.To("o")}, "o", ""},
+		{v1.PodSpec{HostNetwork: true, Hostname: "h", Subdomain: "s"}, "host-1", ""},
 	} {
-		host, domain := Hostname(&v1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "web"}, Spec: test.spec}, "cluster.local")
+		host, domain := Hostname(&v1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "web"}, Spec: test.spec}, env)
 		if host != test.host || domain != test.domain {
 			t.Errorf("got %s, %s; want %s, %s", host, domain, test.host, test.domain)
 		}

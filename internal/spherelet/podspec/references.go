@@ -1,7 +1,12 @@
 package podspec
 
 import (
+	"path"
+	"slices"
+
 	v1 "k8s.io/api/core/v1"
+
+	"pacific/internal/spherelet/hostfiles"
 )
 
 // Reference is a ConfigMap or Secret that a pod names.
@@ -60,6 +65,21 @@ func References(pod *v1.Pod) []Reference {
 		}
 	}
 	return list
+}
+
+// HostFiles lists the files of the host that the pod has copies of, each once.
+func HostFiles(pod *v1.Pod) []string {
+	var list []string
+	if pod.Spec.HostNetwork {
+		list = append(list, hostfiles.Hosts)
+	}
+	for _, v := range pod.Spec.Volumes {
+		if v.HostPath != nil {
+			list = append(list, path.Clean(v.HostPath.Path))
+		}
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
 }
 
 func allContainers(pod *v1.Pod) []*v1.Container {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"path"
 	"slices"
 
 	v1 "k8s.io/api/core/v1"
@@ -11,6 +12,7 @@ import (
 
 	agentv1 "pacific/api/agent/v1"
 	podapi "pacific/api/pod"
+	"pacific/internal/spherelet/hostfiles"
 )
 
 // missing is the error for a reference that could not be read; nil when it is optional and not there.
@@ -57,6 +59,9 @@ func (b *builder) volume(v v1.Volume) (*agentv1.Volume, error) {
 		disk := &agentv1.Disk{Lun: image.LUN, Filesystem: image.Filesystem, ReadOnly: true}
 		return &agentv1.Volume{Name: v.Name, Source: &agentv1.Volume_Image{Image: disk}}, nil
 	}
+	if v.HostPath != nil {
+		return b.hostFile(v.Name, path.Clean(v.HostPath.Path))
+	}
 	if sources(v) == nil && v.Projected == nil {
 		return nil, errors.New("volumes of this kind are not supported on this node")
 	}
@@ -69,6 +74,38 @@ func (b *builder) volume(v v1.Volume) (*agentv1.Volume, error) {
 		files.Files = append(files.Files, made...)
 	}
 	return &agentv1.Volume{Name: v.Name, Source: &agentv1.Volume_Files_{Files: files}}, nil
+}
+
+// hostFile is a volume that is the copy of a file of the host.
+func (b *builder) hostFile(volume, file string) (*agentv1.Volume, error) {
+	data, err := b.in.Contents.hostFile(file)
+	if err != nil {
+		return nil, err
+	}
+	return &agentv1.Volume{Name: volume, Source: &agentv1.Volume_Files_{Files: &agentv1.Volume_Files{
+		DefaultMode: 0o644, Single: true, Files: []*agentv1.File{{Path: path.Base(file), Data: data}}}}}, nil
+}
+
+func (c *Contents) hostFile(file string) ([]byte, error) {
+	if data, ok := c.HostFiles[file]; ok {
+		return data, nil
+	}
+	if err := c.MissingFiles[file]; err != nil {
+		return nil, err
+	}
+	return nil, fmt.Errorf("hostPath %s was not read", file)
+}
+
+// nodeHosts is the host's /etc/hosts for a pod on the host's network, nil for others.
+func nodeHosts(in Input) ([]byte, error) {
+	if !in.Pod.Spec.HostNetwork {
+		return nil, nil
+	}
+	data, err := in.Contents.hostFile(hostfiles.Hosts)
+	if err != nil {
+		return nil, fmt.Errorf("the pod's /etc/hosts is the host's, for hostNetwork: %w", err)
+	}
+	return append([]byte{}, data...), nil // not nil, even when it is empty
 }
 
 func (b *builder) files(v v1.Volume, s v1.VolumeProjection) ([]*agentv1.File, error) {

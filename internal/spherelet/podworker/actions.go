@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -18,6 +19,7 @@ import (
 	agentv1 "pacific/api/agent/v1"
 	hostv1 "pacific/api/host/v1"
 	podapi "pacific/api/pod"
+	"pacific/internal/spherelet/admission"
 	"pacific/internal/spherelet/podspec"
 	"pacific/internal/spherelet/podstarts"
 	"pacific/internal/spherelet/runtimeclass"
@@ -84,6 +86,9 @@ func (w *Worker) admit() (rejected bool) {
 	w.mu.Unlock()
 	r := w.manager.admit(pod, known)
 	if r == nil {
+		if text := admission.HostNetwork(pod, strings.Join(w.node.Environment.HostIPs, ", ")); text != "" && !known {
+			w.node.Events.Event(pod, v1.EventTypeWarning, admission.EventHostNetwork, text)
+		}
 		return false
 	}
 	w.mu.Lock()

@@ -3,6 +3,7 @@ package podworker
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sort"
 	"sync"
 	"time"
@@ -236,6 +237,15 @@ func (m *Manager) SetMachine(id string, machine *hostv1.VirtualMachine) {
 func (m *Manager) ContentsChanged(uid types.UID) {
 	if w := m.find(string(uid)); w != nil {
 		w.ContentsChanged()
+	}
+}
+
+// HostFileChanged says that a file of the host has changed, of which pods may have a copy.
+func (m *Manager) HostFileChanged(path string) {
+	for _, w := range m.Workers() {
+		if pod := w.Pod(); pod != nil && slices.Contains(podspec.HostFiles(pod), path) {
+			w.ContentsChanged()
+		}
 	}
 }
 

@@ -43,7 +43,7 @@ func (w *Worker) statusInput() status.Input {
 		Pod:          w.pod,
 		Agent:        w.agent,
 		Images:       Images(w.pod),
-		Addresses:    addresses(Network(w.pod)),
+		Addresses:    podspec.PodIPs(w.pod, addresses(Network(w.pod)), w.node.Environment.HostIPs),
 		HostIPs:      w.node.Environment.HostIPs,
 		ConfigErrors: w.problems,
 		Ended:        s.Pod.Deleting && s.Machine.Known && !s.Machine.Exists || s.Outcome != NoOutcome && !w.running(),

@@ -107,7 +107,7 @@ func parts(v *agentv1.Volume) []*agentv1.Volume {
 			if files != nil {
 				files.More = true
 			}
-			files, room = &agentv1.Volume_Files{DefaultMode: v.GetFiles().DefaultMode, Part: int32(len(list))}, maxMessage/2
+			files, room = &agentv1.Volume_Files{DefaultMode: v.GetFiles().DefaultMode, Single: v.GetFiles().Single, Part: int32(len(list))}, maxMessage/2
 			list = append(list, &agentv1.Volume{Name: v.Name, Source: &agentv1.Volume_Files_{Files: files}})
 		}
 		files.Files = append(files.Files, f)

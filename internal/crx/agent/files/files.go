@@ -13,6 +13,23 @@ import (
 // Hosts is the content of /etc/hosts.
 func Hosts(pod *agentv1.Pod) []byte {
 	var b strings.Builder
+	if pod.NodeHosts != nil {
+		b.WriteString("# Kubernetes-managed hosts file (host network).\n")
+		b.Write(pod.GetNodeHosts())
+	} else {
+		own(&b, pod)
+	}
+	if len(pod.GetHostAliases()) > 0 {
+		b.WriteString("\n# Entries added by HostAliases.\n")
+	}
+	for _, a := range pod.GetHostAliases() {
+		fmt.Fprintf(&b, "%s\t%s\n", a.GetIp(), strings.Join(a.GetHostnames(), "\t"))
+	}
+	return []byte(b.String())
+}
+
+// own entries of a pod with an address of its own.
+func own(b *strings.Builder, pod *agentv1.Pod) {
 	b.WriteString("# Kubernetes-managed hosts file.\n" +
 		"127.0.0.1\tlocalhost\n" +
 		"::1\tlocalhost ip6-localhost ip6-loopback\n" +
@@ -26,16 +43,9 @@ func Hosts(pod *agentv1.Pod) []byte {
 	}
 	for _, cidr := range pod.GetNetwork().GetAddresses() {
 		if prefix, err := netip.ParsePrefix(cidr); err == nil {
-			fmt.Fprintf(&b, "%s\t%s\n", prefix.Addr(), names)
+			fmt.Fprintf(b, "%s\t%s\n", prefix.Addr(), names)
 		}
 	}
-	if len(pod.GetHostAliases()) > 0 {
-		b.WriteString("\n# Entries added by HostAliases.\n")
-	}
-	for _, a := range pod.GetHostAliases() {
-		fmt.Fprintf(&b, "%s\t%s\n", a.GetIp(), strings.Join(a.GetHostnames(), "\t"))
-	}
-	return []byte(b.String())
 }
 
 // ResolvConf is the content of /etc/resolv.conf.

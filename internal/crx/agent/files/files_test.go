@@ -28,6 +28,17 @@ fd00::5	web-0.web.default.svc.cluster.local	web-0
 	if got := string(Hosts(pod)); got != want {
 		t.Errorf("got %q", got)
 	}
+	pod.NodeHosts = []byte("127.0.0.1 localhost\n192.0.2.7 printer\n")
+	want = `# Kubernetes-managed hosts file (host network).
+127.0.0.1 localhost
+192.0.2.7 printer
+
+# Entries added by HostAliases.
+1.2.3.4	a	b
+`
+	if got := string(Hosts(pod)); got != want {
+		t.Errorf("on the host's network: got %q", got)
+	}
 }
 
 func TestResolvConf(t *testing.T) {

@@ -37,6 +37,9 @@ func (v *Volumes) make(ctx context.Context, volume *agentv1.Volume) error {
 	case *agentv1.Volume_EmptyDir_:
 		return v.emptyDir(volume.GetName(), path, source.EmptyDir)
 	case *agentv1.Volume_Files_:
+		if source.Files.GetSingle() {
+			return WriteSingle(path, source.Files)
+		}
 		if err := os.MkdirAll(path, 0o777); err != nil {
 			return err
 		}

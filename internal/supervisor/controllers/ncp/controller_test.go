@@ -154,17 +154,23 @@ func TestAnnotation(t *testing.T) {
 func TestWhoGetsNone(t *testing.T) {
 	b := newBench(t, node("host-1", "10.244.1.0/24"),
 		pod("unbound", ""),
-		with(pod("host-network", "host-1"), func(p *corev1.Pod) { p.Spec.HostNetwork = true }),
 		with(pod("done", "host-1"), func(p *corev1.Pod) { p.Status.Phase = corev1.PodSucceeded }),
 		pod("no-node", "host-9"))
 	b.start()
 	b.create(pod("last", "host-1"))
 	b.address("last")
-	for _, name := range []string{"unbound", "host-network", "done", "no-node"} {
+	for _, name := range []string{"unbound", "done", "no-node"} {
 		if value := b.get(name).Annotations[podapi.AnnotationNetwork]; value != "" {
 			t.Errorf("%s has %s", name, value)
 		}
 	}
+}
+
+// Its machine has a port like any other; that it has the host's address towards others is the host's business.
+func TestAPodOnTheHostsNetworkGetsOne(t *testing.T) {
+	b := newBench(t, node("host-1", "10.244.1.0/24"), with(pod("host-network", "host-1"), func(p *corev1.Pod) { p.Spec.HostNetwork = true }))
+	b.start()
+	b.address("host-network")
 }
 
 func TestNodeGetsItsPrefixLater(t *testing.T) {

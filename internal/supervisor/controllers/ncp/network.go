@@ -19,11 +19,11 @@ const (
 	mtu = 1450
 )
 
-// wantsAddress tells whether the pod has a port: it is bound to a node, has a network of its own, and runs or may still
-// run. A pod in a terminal phase gives its address up though its object stays: the spherelet writes that phase after the
+// wantsAddress tells whether the pod has a port: it is bound to a node, and runs or may still run. One on its host's network
+// has a machine, and so a port, too; the host makes its own address of this one. A pod in a terminal phase gives its address up though its object stays: the spherelet writes that phase after the
 // last container has ended, and the finished pods of Jobs, kept for days, would otherwise use up the node's addresses.
 func wantsAddress(pod *corev1.Pod) bool {
-	return pod.Spec.NodeName != "" && !pod.Spec.HostNetwork &&
+	return pod.Spec.NodeName != "" &&
 		pod.Status.Phase != corev1.PodSucceeded && pod.Status.Phase != corev1.PodFailed
 }
 
