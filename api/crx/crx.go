@@ -27,13 +27,17 @@ const (
 	ParamTemplate = "crx.template"
 )
 
-// NotifyFD is an open descriptor of a personality that runs in a template; elsewhere it is not there. The environment variable
-// [NotifyEnv] says so. The personality closes it when it waits for work and has opened its port, and not before it has
+// NotifyFD is an open stream socket of a personality that runs in a template; elsewhere it is not there. The environment variable
+// [NotifyEnv] says so. The personality writes a byte when it waits for work and has opened its port, and not before it has
 // done what every clone would otherwise have to do for itself. Nothing it does until then may depend on randomness, time or names,
-// since all clones share it.
+// since all clones share it. It then reads a byte: at [NotifyGo] it closes the descriptor and goes on, at [NotifyRehearse] it
+// does as a rehearsal what it will be asked to do, and says again that it waits.
 const (
 	NotifyFD  = 3
 	NotifyEnv = "CRX_NOTIFY_FD"
+
+	NotifyGo       = 'g'
+	NotifyRehearse = 'r'
 )
 
 // Message is one line on the init channel. Exactly one field is set.
@@ -60,8 +64,11 @@ type Ready struct {
 	UptimeMillis int64 `json:"uptimeMillis"`
 }
 
-// Held says that the personality is stopped and waits for the [Identity] of a clone. The host may save the machine now.
-type Held struct{}
+// Held says that the personality is stopped and waits for the [Identity] of a clone. The host may save or stop the machine now.
+type Held struct {
+	// Rehearsals that this machine has behind it since it was restored.
+	Rehearsals int `json:"rehearsals,omitempty"`
+}
 
 // Exited says that the personality has ended and the machine powers off.
 type Exited struct {
@@ -78,6 +85,9 @@ type PowerOff struct {
 // Identity makes a machine restored from a template an individual. PID 1 takes it on before it lets the personality go, and
 // answers with Ready.
 type Identity struct {
+	// Rehearse makes it one for the time of a rehearsal only: the personality does once what it will be asked to do, so that an
+	// emulator has translated the code, and is held again. PID 1 answers with Held, and another Identity follows.
+	Rehearse bool `json:"rehearse,omitempty"`
 	// Entropy for the kernel's random number generator, at least 64 bytes.
 	Entropy []byte `json:"entropy"`
 	// StepNanos is how far the wall clock has to be put forward. The host learns it by Ping, since a message may be long under way.

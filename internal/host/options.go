@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"pacific/internal/host/image"
+	"pacific/internal/host/standby"
 	"pacific/internal/host/template"
 )
 
@@ -32,6 +33,8 @@ type Options struct {
 	Templates []string
 	// InstantClone starts CRX from templates.
 	InstantClone bool
+	// Standbys of each of Templates; standby.Automatic leaves it to the accelerator.
+	Standbys int
 }
 
 // DefaultOptions are those of a host of its own.
@@ -44,7 +47,7 @@ func DefaultOptions() *Options {
 		Accelerator: "auto", CgroupParent: "/pacific", RegistryConfig: "/etc/pacific/registries",
 		CPUs: uint32(runtime.NumCPU()), MemoryBytes: physicalMemory(), QEMU: "qemu-system-x86_64",
 		ImageGarbage: image.DefaultGarbagePolicy,
-		Templates:    []string{"agent:1:352:1"}, InstantClone: true,
+		Templates:    []string{"agent:1:352:1"}, InstantClone: true, Standbys: standby.Automatic,
 	}
 }
 
@@ -69,6 +72,7 @@ func (o *Options) AddFlags(flags *pflag.FlagSet) {
 	flags.DurationVar(&o.ImageGarbage.MinAge, "minimum-image-ttl-duration", o.ImageGarbage.MinAge, "how long an unused image stays at least")
 	flags.BoolVar(&o.InstantClone, "instant-clone", o.InstantClone, "start CRX as copies of templates; without it each boots")
 	flags.StringSliceVar(&o.Templates, "templates", o.Templates, "templates of CRX to make before they are asked for, each PERSONALITY:VCPUS:MEBIBYTES:PORTS; those of other classes are made when first asked for")
+	flags.IntVar(&o.Standbys, "standbys", o.Standbys, "machines of each of --templates that wait to be taken over by a CRX; -1 for 1 without KVM and none with it")
 	flags.StringVar(&o.QEMU, "qemu", o.QEMU, "path or name of the QEMU binary")
 }
 
@@ -85,6 +89,8 @@ func (o *Options) validate() error {
 		return fmt.Errorf("--run-dir %s has %d characters; at most %d are possible, since sockets are below it", o.RunDir, len(o.RunDir), maxRunDir)
 	case o.Accelerator != "auto" && o.Accelerator != "kvm" && o.Accelerator != "tcg":
 		return fmt.Errorf("--accelerator %q is neither auto, kvm nor tcg", o.Accelerator)
+	case o.Standbys < standby.Automatic:
+		return fmt.Errorf("--standbys %d is no number of machines; -1 lets hostd choose", o.Standbys)
 	case o.CPUs == 0 || o.MemoryBytes == 0:
 		return fmt.Errorf("--cpus and --memory must not be 0")
 	}

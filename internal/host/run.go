@@ -24,6 +24,7 @@ import (
 	"pacific/internal/host/machine"
 	"pacific/internal/host/metrics"
 	"pacific/internal/host/server"
+	"pacific/internal/host/standby"
 	"pacific/internal/host/template"
 	"pacific/internal/host/vmm"
 	"pacific/internal/host/vmm/qemu"
@@ -46,13 +47,17 @@ func Run(ctx context.Context, o *Options) error {
 	}
 	go d.accelerator.find(ctx)
 	if o.InstantClone {
-		defer d.makeTemplates(ctx)()
+		defer background(ctx, d.templates.Run)()
 	}
 	// Running guests come first: none of them waits for a certificate or an address.
 	if d.machines, err = machine.Open(d.config); err != nil {
 		return fmt.Errorf("bring machines and host together: %w", err)
 	}
 	d.disks.GuardBy(d.machines.DiskUser)
+	if d.config.Standbys != nil {
+		d.config.Standbys.Room = d.machines.Room
+		defer background(ctx, d.config.Standbys.Run)()
+	}
 	layers, err := layercache.Open(o.StateDir, func() uint64 { return image.LayerLimit(o.StateDir, o.ImageGarbage) })
 	if err != nil {
 		return fmt.Errorf("open the cache of layers: %w", err)
@@ -78,13 +83,13 @@ type daemon struct {
 	templates   *template.Templates
 }
 
-// makeTemplates makes templates until the function that it returns is called. That waits, so that none is left half made.
-func (d *daemon) makeTemplates(ctx context.Context) (stop func()) {
+// background runs something until the function that it returns is called. That waits, so that nothing is left half made.
+func background(ctx context.Context, run func(context.Context)) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		d.templates.Run(ctx)
+		run(ctx)
 	}()
 	return func() {
 		cancel()
@@ -140,14 +145,20 @@ func assemble(o *Options) (*daemon, error) {
 	if err != nil {
 		return nil, err
 	}
+	var standbys *standby.Standbys
 	if d.templates, err = template.Open(template.Config{
 		StateDir: o.StateDir, RunDir: o.RunDir, VMM: d.config.VMM, Accelerator: d.accelerator.wait,
 		Guest: guest, Initrds: initrds, TSCKHz: d.config.TSCKHz, Defaults: defaults,
+		Made: func() { standbys.Poke() },
 	}); err != nil {
 		return nil, err
 	}
 	if o.InstantClone {
-		d.config.Templates = d.templates
+		standbys = standby.New(standby.Config{
+			Traces:      standby.Traces{RunDir: o.RunDir, VMM: d.config.VMM, Cgroups: d.config.Cgroups},
+			Accelerator: d.accelerator.wait, Guest: guest, Templates: d.templates, Classes: defaults, Count: o.Standbys,
+		})
+		d.config.Templates, d.config.Standbys = d.templates, standbys
 	}
 	d.accelerator.prober = &accelerator.Prober{
 		VMM: d.config.VMM, Guest: guest, Initrds: initrds, StateDir: o.StateDir, RunDir: filepath.Join(o.RunDir, "probe"),
@@ -193,7 +204,7 @@ func (d *daemon) serveMetrics(ctx context.Context, o *Options, config *tls.Confi
 	if err != nil {
 		return fmt.Errorf("serve metrics: %w; choose another --metrics-listen, or none", err)
 	}
-	collector := &metrics.Collector{Machines: d.machines, Version: o.Version, Proportional: metrics.Proportional, More: []prometheus.Collector{machine.Starts()}}
+	collector := &metrics.Collector{Machines: d.machines, Version: o.Version, Proportional: metrics.Proportional, More: []prometheus.Collector{machine.Starts(), d.config.Standbys}}
 	go func() {
 		if err := metrics.Serve(ctx, listener, config.Clone(), collector); err != nil {
 			failed(err)

@@ -29,7 +29,7 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return channel.Serve(ctx, port, hold.Here, func(s *channel.Session) {
+	return channel.Serve(ctx, port, func() { hold.Here(nil) }, func(s *channel.Session) {
 		if err := fetcher.Serve(ctx, s); err != nil {
 			fmt.Fprintf(os.Stderr, "fetcher: session ended: %v\n", err)
 		}

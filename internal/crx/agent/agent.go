@@ -5,7 +5,9 @@ package agent
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
+	"os"
 	"sync"
 
 	agentv1 "pacific/api/agent/v1"
@@ -50,7 +52,12 @@ func New() (*Agent, error) {
 // Run serves the personality channel until ctx ends or the channel is gone for good.
 func (a *Agent) Run(ctx context.Context, port string) error {
 	go func() { _ = a.rpc.Serve(ctx, a.calls) }()
-	return channel.Serve(ctx, port, hold.Here, a.serve)
+	rehearse := func() {
+		if err := Rehearse(ctx); err != nil {
+			fmt.Fprintln(os.Stderr, "agent: rehearsal:", err)
+		}
+	}
+	return channel.Serve(ctx, port, func() { hold.Here(rehearse) }, a.serve)
 }
 
 // serve serves one conversation with the host.

@@ -27,6 +27,8 @@ const (
 // is a clone, which first becomes an individual:
 //
 //	booting --started--> warming --waits for work--> held --Identity--> running
+//	                        ^                          |
+//	                        +---Identity to rehearse---+
 //
 // Ready goes out at every connection of the host while the personality runs, Exited while PID 1 reports. The built-in
 // personality "probe" runs nothing: it is down as soon as a host has its Ready.
@@ -36,6 +38,8 @@ type Machine struct {
 	Ready    crx.Ready
 
 	phase     phase
+	rehearse  bool // once the identity is set
+	held      crx.Held
 	connected bool
 	asked     bool
 	exited    crx.Exited
@@ -116,6 +120,8 @@ type (
 	Freeze struct{}
 	// Thaw lets it go on.
 	Thaw struct{}
+	// Rehearse lets it go on until it has rehearsed, and yields Waiting then.
+	Rehearse struct{}
 	// Terminate sends the personality SIGTERM.
 	Terminate struct{}
 	// Kill sends the personality SIGKILL.
@@ -211,7 +217,7 @@ func (m Machine) announce() []Action {
 	case running, stopping:
 		return []Action{Send{crx.Message{Ready: &m.Ready}}}
 	case held:
-		return []Action{Send{crx.Message{Held: &crx.Held{}}}}
+		return []Action{Send{crx.Message{Held: &m.held}}}
 	case reporting:
 		return []Action{Send{crx.Message{Exited: &m.exited}}}
 	}
@@ -223,6 +229,7 @@ func (m Machine) receive(msg crx.Message) (Machine, []Action) {
 	case msg.Ping != nil:
 		return m, []Action{Answer{msg.Ping.Nonce}}
 	case msg.Identity != nil:
+		m.rehearse = msg.Identity.Rehearse && m.phase == held
 		return m, []Action{SetIdentity{*msg.Identity}}
 	case msg.PowerOff != nil:
 		m.asked = true
@@ -270,6 +277,11 @@ func (m Machine) delivered(msg crx.Message) (Machine, []Action) {
 // identitySet answers the host. A clone that could not be given entropy of its own must not go on: it would draw the
 // same random numbers as its siblings.
 func (m Machine) identitySet(cause string) (Machine, []Action) {
+	if cause == "" && m.phase == held && m.rehearse {
+		m.phase, m.rehearse = warming, false
+		m.held.Rehearsals++
+		return m, []Action{Rehearse{}}
+	}
 	if cause == "" && m.phase == held {
 		m.phase = running
 		return m, append([]Action{Thaw{}}, m.announce()...)
@@ -311,6 +323,7 @@ func (Expired) event()      {}
 func (StartPersonality) action() {}
 func (Freeze) action()           {}
 func (Thaw) action()             {}
+func (Rehearse) action()         {}
 func (Terminate) action()        {}
 func (Kill) action()             {}
 func (Send) action()             {}

@@ -2,7 +2,6 @@ package pid1
 
 import (
 	"fmt"
-	"io"
 	"os"
 	"slices"
 	"syscall"
@@ -29,10 +28,11 @@ type personality struct {
 	output *os.File
 	tail   tail
 	copied chan struct{}
+	notify *os.File // PID 1's end of the notification; nil where there is none
 }
 
 // startPersonality executes the personality with its output going to the console and to the kept tail. waiting, where not nil,
-// is called when it waits for work, or has ended without.
+// is called each time that it waits for work.
 func startPersonality(c *console, waiting func()) (*personality, error) {
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
@@ -50,39 +50,69 @@ func startPersonality(c *console, waiting func()) (*personality, error) {
 		Files: []uintptr{null.Fd(), uintptr(w), uintptr(w)},
 		Sys:   &syscall.SysProcAttr{Setsid: true},
 	}
+	p := &personality{output: r, tail: tail{limit: tailBytes}, copied: make(chan struct{})}
 	if waiting != nil {
-		notify, err := notification(attr, waiting)
+		theirs, err := p.addNotification(attr)
 		if err != nil {
 			r.Close()
 			return nil, err
 		}
-		defer syscall.Close(notify)
+		defer syscall.Close(theirs)
 	}
-	pid, err := syscall.ForkExec(crx.PersonalityPath, []string{crx.PersonalityPath}, attr)
+	p.pid, err = syscall.ForkExec(crx.PersonalityPath, []string{crx.PersonalityPath}, attr)
 	if err != nil {
-		r.Close()
+		p.closeAll()
 		return nil, fmt.Errorf("execute %s: %w", crx.PersonalityPath, err)
 	}
-	p := &personality{pid: pid, output: r, tail: tail{limit: tailBytes}, copied: make(chan struct{})}
 	guard(func() { p.copyOutput(c) })
+	if waiting != nil {
+		guard(func() { p.listen(waiting) })
+	}
 	return p, nil
 }
 
-// notification gives the personality the descriptor that it closes when it waits for work. The caller closes its own copy
-// after the start.
-func notification(attr *syscall.ProcAttr, waiting func()) (int, error) {
-	r, w, err := outputPipe()
-	if err != nil {
-		return -1, err
+func (p *personality) closeAll() {
+	p.output.Close()
+	if p.notify != nil {
+		p.notify.Close()
 	}
-	attr.Files = append(attr.Files, uintptr(w)) // the fourth: crx.NotifyFD
+}
+
+// addNotification gives the personality its end of the socket by which it says that it waits for work. The caller closes its own
+// copy of that after the start.
+func (p *personality) addNotification(attr *syscall.ProcAttr) (theirs int, err error) {
+	pair, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1, fmt.Errorf("make a pair of sockets: %w", err)
+	}
+	if err := syscall.SetNonblock(pair[0], true); err != nil {
+		return -1, fmt.Errorf("make a pair of sockets: %w", err)
+	}
+	p.notify = os.NewFile(uintptr(pair[0]), "personality notification")
+	attr.Files = append(attr.Files, uintptr(pair[1])) // the fourth: crx.NotifyFD
 	attr.Env = append(slices.Clone(attr.Env), fmt.Sprintf("%s=%d", crx.NotifyEnv, crx.NotifyFD))
-	guard(func() {
-		_, _ = io.Copy(io.Discard, r)
-		r.Close()
+	return pair[1], nil
+}
+
+// listen calls waiting each time that the personality says so, until it goes on for good or has ended.
+func (p *personality) listen(waiting func()) {
+	for {
+		var b [1]byte
+		if _, err := p.notify.Read(b[:]); err != nil {
+			p.notify.Close()
+			return
+		}
 		waiting()
-	})
-	return w, nil
+	}
+}
+
+// thaw tells a stopped personality what comes next, and lets it go on.
+func (p *personality) thaw(order byte) {
+	if p == nil {
+		return
+	}
+	_, _ = p.notify.Write([]byte{order}) // one that has ended is reaped
+	p.signal(syscall.SIGCONT)
 }
 
 // freeze stops the personality and returns when it is: nothing of it runs in the machine that is saved. The status is that of

@@ -161,7 +161,9 @@ func (i *initProcess) do(a Action) []Event {
 	case Freeze:
 		return i.freeze()
 	case Thaw:
-		i.personality.signal(syscall.SIGCONT)
+		i.personality.thaw(crx.NotifyGo)
+	case Rehearse:
+		i.personality.thaw(crx.NotifyRehearse)
 	case Terminate:
 		i.personality.signal(syscall.SIGTERM)
 	case Kill:

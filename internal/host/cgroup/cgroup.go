@@ -1,8 +1,11 @@
 // Package cgroup keeps one control group for every machine, on v1 and v2:
 //
 //	<parent>/<resource pool>/<machine id>.vm
+//	<parent>/<standby id>.standby
 //
-// The suffix tells machines from pools. A pool's group exists while it has machines.
+// The suffix tells machines from pools. A pool's group exists while it has machines. The second is of a machine that waits to be
+// taken over. Its process moves to the group of the machine that takes it over; memory that it has taken stays in
+// the old group, which therefore lives as long as the machine.
 package cgroup
 
 import (
@@ -23,8 +26,9 @@ import (
 )
 
 const (
-	suffix = ".vm"
-	mount  = "/sys/fs/cgroup"
+	suffix        = ".vm"
+	standbySuffix = ".standby"
+	mount         = "/sys/fs/cgroup"
 )
 
 // Limits of one machine.
@@ -53,6 +57,9 @@ func New(parent string) *Tree { return &Tree{parent: filepath.Join("/", parent)}
 func (t *Tree) Path(pool, machineID string) string {
 	return filepath.Join(t.parent, filepath.Join("/", pool), machineID+suffix)
 }
+
+// Standby is the path of the group of a machine that waits to be taken over.
+func (t *Tree) Standby(id string) string { return filepath.Join(t.parent, id+standbySuffix) }
 
 // MachineID is the inverse of Path.
 func MachineID(path string) string { return strings.TrimSuffix(filepath.Base(path), suffix) }
@@ -106,7 +113,8 @@ func (t *Tree) OutOfMemory(path string) bool {
 // Remove deletes the group, and its pools when they are empty. Processes that are left in it are killed. A group that is
 // gone is no error.
 func (t *Tree) Remove(path string) error {
-	if below, err := filepath.Rel(t.parent, path); err != nil || strings.HasPrefix(below, "..") || !strings.HasSuffix(path, suffix) {
+	ours := strings.HasSuffix(path, suffix) || strings.HasSuffix(path, standbySuffix)
+	if below, err := filepath.Rel(t.parent, path); err != nil || strings.HasPrefix(below, "..") || !ours {
 		return fmt.Errorf("cgroup %q is not that of a machine below %s: it is left alone with its processes", path, t.parent)
 	}
 	t.mu.Lock()
@@ -160,7 +168,18 @@ func kill(dir string) {
 }
 
 // List returns the groups of machines below the parent, those left in only one of several hierarchies too.
-func (t *Tree) List() ([]string, error) {
+func (t *Tree) List() ([]string, error) { return t.list(suffix) }
+
+// Standbys returns the ids of all groups of machines that wait, or waited until they were taken over.
+func (t *Tree) Standbys() ([]string, error) {
+	paths, err := t.list(standbySuffix)
+	for i := range paths {
+		paths[i] = strings.TrimSuffix(filepath.Base(paths[i]), standbySuffix)
+	}
+	return paths, err
+}
+
+func (t *Tree) list(suffix string) ([]string, error) {
 	found := map[string]bool{}
 	for _, root := range roots() {
 		err := filepath.WalkDir(filepath.Join(root, t.parent), func(path string, entry fs.DirEntry, err error) error {

@@ -14,6 +14,7 @@ import (
 	"pacific/internal/host/disk"
 	"pacific/internal/host/machine"
 	"pacific/internal/host/port"
+	"pacific/internal/host/standby"
 	"pacific/internal/host/vmm"
 )
 
@@ -24,12 +25,18 @@ type Host struct {
 	Cgroups          *cgroup.Tree
 }
 
-// Take looks at the host. machines are the records.
-func (h *Host) Take(machines []*hostv1.VirtualMachine) (*hostv1.GetInventoryResponse, error) {
+// Take looks at the host. machines are the records, owners the machine of each VMM by the name that it was launched with; a
+// standby machine, which waits for one, has none.
+func (h *Host) Take(machines []*hostv1.VirtualMachine, owners map[string]string) (*hostv1.GetInventoryResponse, error) {
 	found, err := h.VMM.Find(machine.RunDirs(h.RunDir))
 	if err != nil {
 		return nil, fmt.Errorf("look for VMM processes: %w", err)
 	}
+	standbys, err := standby.Traces{RunDir: h.RunDir, VMM: h.VMM, Cgroups: h.Cgroups}.Find()
+	if err != nil {
+		return nil, fmt.Errorf("look for VMM processes: %w", err)
+	}
+	found = append(found, taken(standbys, owners)...)
 	taps, err := port.List()
 	if err != nil {
 		return nil, err
@@ -43,6 +50,17 @@ func (h *Host) Take(machines []*hostv1.VirtualMachine) (*hostv1.GetInventoryResp
 		return nil, err
 	}
 	return describe(machines, found, taps, groups, files), nil
+}
+
+// taken are the standby machines that have become others.
+func taken(standbys []vmm.Found, owners map[string]string) []vmm.Found {
+	var all []vmm.Found
+	for _, f := range standbys {
+		if id := owners[f.MachineID]; id != "" {
+			all = append(all, vmm.Found{Process: f.Process, MachineID: id})
+		}
+	}
+	return all
 }
 
 // file of a disk.

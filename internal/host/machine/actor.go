@@ -9,6 +9,7 @@ import (
 	"time"
 
 	hostv1 "pacific/api/host/v1"
+	"pacific/internal/host/standby"
 	"pacific/internal/host/vmm"
 )
 
@@ -19,7 +20,9 @@ type actor struct {
 
 	// Only the actor's goroutine uses these.
 	session *session
-	trouble error // of the last action
+	trouble error            // of the last action
+	standby *standby.Standby // taken, between Took and its action
+	avoid   uint32           // the run that must do without
 
 	mu      sync.Mutex
 	record  Record
@@ -189,7 +192,10 @@ func (a *actor) snapshot() Record {
 	return a.record
 }
 
-func (a *actor) message() *hostv1.VirtualMachine { return a.snapshot().message(a.host.dir(a.id)) }
+func (a *actor) message() *hostv1.VirtualMachine { return a.snapshot().message(a.dir()) }
+
+// dir is the machine's run directory.
+func (a *actor) dir() string { return a.host.dir(a.snapshot()) }
 
 // ask posts an event and waits until the state is as wanted, the event is refused, or ctx is done. With until nil it waits
 // for the event's actions.

@@ -36,11 +36,11 @@ func reservation(spec *hostv1.VirtualMachineSpec) uint64 {
 	return spec.GetMemoryBytes()
 }
 
-// Reserved is the memory that running machines are guaranteed together.
+// Reserved is the memory that running machines are guaranteed together, with what standby machines take until somebody needs it.
 func (m *Manager) Reserved() uint64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.reserved("")
+	return m.reserved("") + m.Standbys.Bytes()
 }
 
 // reserved leaves out one machine; called with the lock held.
@@ -56,6 +56,7 @@ func (m *Manager) reserved(except string) uint64 {
 
 // admit keeps the reservations of running machines within the host's memory.
 func (m *Manager) admit(a *actor) error {
+	defer m.Relieve()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if a.state().Phase.Active() {

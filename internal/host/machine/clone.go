@@ -2,19 +2,13 @@ package machine
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
-	"fmt"
 	"log/slog"
-	"math"
-	"regexp"
-	"strings"
 	"time"
 
 	"pacific/api/crx"
 	hostv1 "pacific/api/host/v1"
+	guest "pacific/internal/host/crx"
 	"pacific/internal/host/template"
 	"pacific/internal/host/vmm"
 )
@@ -23,13 +17,12 @@ import (
 type Templates interface {
 	// Get returns the template of a class, or nil and why there is none.
 	Get(template.Class) (*template.Copy, string)
-	// Discard throws away one of which no clone could be made.
-	Discard(id string)
+	// Report tells how a clone came out, nil for well.
+	Report(id string, failure error)
 }
 
-// cloneTimeout is for a clone to answer. It takes a tenth of a second; many that start at once on a busy host take their time, and
-// to boot one of them instead would take more.
-const cloneTimeout = 15 * time.Second
+// cloneLimit is for a clone to answer, without the time that it waits for a processor. It takes a tenth of a second.
+const cloneLimit = 15 * time.Second
 
 // class of a machine; only a CRX has one.
 func class(spec *hostv1.VirtualMachineSpec) template.Class {
@@ -47,119 +40,42 @@ func memory(spec *hostv1.VirtualMachineSpec) uint64 {
 }
 
 // start clones the machine where there is a template, else boots it.
-func (a *actor) start(ctx context.Context, run uint32) (*session, error) {
+func (a *actor) start(run uint32) (*session, error) {
 	record := a.snapshot()
 	if record.Spec.GetCrx() == nil || a.host.Templates == nil {
-		return a.boot(ctx, run, record, nil)
+		return a.boot(run, record, nil)
 	}
 	copy, reason := a.host.Templates.Get(class(record.Spec))
 	if copy != nil {
-		s, err := a.clone(ctx, run, record, copy)
+		s, err := a.boot(run, record, copy)
+		a.host.Templates.Report(copy.ID, err)
+		_ = copy.Close() // read only
 		if err == nil {
 			starts.count("clone", "")
 			return s, nil
 		}
 		slog.Warn("machine cannot be cloned and boots instead", "machine", a.id, "template", copy.ID, "err", err)
-		a.host.Templates.Discard(copy.ID)
 		reason = template.ReasonFailed
 	}
 	starts.count("cold", reason)
-	return a.boot(ctx, run, record, nil)
+	return a.boot(run, record, nil)
 }
 
-func (a *actor) clone(ctx context.Context, run uint32, record Record, copy *template.Copy) (*session, error) {
-	defer copy.Close()
-	ctx, cancel := context.WithTimeout(ctx, cloneTimeout)
-	defer cancel()
-	return a.boot(ctx, run, record, copy)
-}
-
-// individualize lets a clone go on as a machine of its own, and returns when it has become one.
+// individualize lets a clone go on as the machine, and returns when it has become it.
 func (s *session) individualize(ctx context.Context, record Record) error {
-	deadline, _ := ctx.Deadline()
-	if err := s.init.SetDeadline(deadline); err != nil {
-		return err
-	}
-	identity := identity(record)
-	lag, err := s.lag()
-	if err != nil {
-		return err
-	}
-	identity.StepNanos = lag.Nanoseconds()
-	if err := s.init.Send(crx.Message{Identity: &identity}); err != nil {
-		return err
-	}
-	if _, err := s.hear(func(m crx.Message) bool { return m.Ready != nil }); err != nil {
+	if err := s.init.Become(ctx, identity(record)); err != nil {
 		return err
 	}
 	s.ready = time.Now()
-	return s.init.SetDeadline(time.Time{})
+	return nil
 }
-
-// hear returns the next message that is wanted.
-func (s *session) hear(wanted func(crx.Message) bool) (crx.Message, error) {
-	for {
-		message, err := s.init.Next()
-		switch {
-		case err != nil:
-			return message, fmt.Errorf("the clone does not answer: %w", err)
-		case message.Exited != nil:
-			return message, errors.New(message.Exited.Message)
-		case wanted(message):
-			return message, nil
-		}
-	}
-}
-
-// The guest's clock is asked for until an answer is fast enough for half of its time, the error, not to matter; the first is not,
-// since it runs code that the VMM has not translated yet.
-const (
-	fastAnswer = 10 * time.Millisecond
-	maxPings   = 5
-)
-
-// lag is how far the guest's wall clock is behind the host's.
-func (s *session) lag() (lag time.Duration, err error) {
-	fastest := time.Duration(math.MaxInt64)
-	for nonce := uint64(1); nonce <= maxPings && fastest > fastAnswer; nonce++ {
-		sent := time.Now()
-		if err := s.init.Send(crx.Message{Ping: &crx.Ping{Nonce: nonce}}); err != nil {
-			return 0, err
-		}
-		answer, err := s.hear(func(m crx.Message) bool { return m.Pong != nil && m.Pong.Nonce == nonce })
-		if err != nil {
-			return 0, err
-		}
-		if took := time.Since(sent); took < fastest {
-			fastest, lag = took, sent.Add(took/2).Sub(time.Unix(0, answer.Pong.UnixNanos))
-		}
-	}
-	return lag, nil
-}
-
-// entropyBytes fill the guest's random number generator, whose key has 32.
-const entropyBytes = 64
 
 func identity(record Record) crx.Identity {
-	id := record.Spec.GetId()
-	entropy := make([]byte, entropyBytes)
-	rand.Read(entropy) // never fails
-	identity := crx.Identity{Entropy: entropy, Hostname: id, MachineID: machineID(id)}
+	var macs []string
 	for i := range record.Spec.GetPorts() {
-		identity.MACs = append(identity.MACs, mac(record.Spec, i))
+		macs = append(macs, mac(record.Spec, i))
 	}
-	return identity
-}
-
-var uuid = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
-
-// machineID of a machine, as machine-id(5): a UUID is its own.
-func machineID(id string) string {
-	if uuid.MatchString(id) {
-		return strings.ReplaceAll(id, "-", "")
-	}
-	sum := sha256.Sum256([]byte(id))
-	return hex.EncodeToString(sum[:16])
+	return guest.NewIdentity(record.Spec.GetId(), macs)
 }
 
 // restore gives the VMM of a clone the state of the template.

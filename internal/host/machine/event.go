@@ -35,6 +35,13 @@ type (
 		At      time.Time
 		Process vmm.Identity
 	}
+	// Took : a standby machine was taken for this one, and nothing was done with it yet.
+	Took struct {
+		Run     uint32
+		Standby string
+	}
+	// TakeOverFailed : the standby machine cannot become this one; parts of both may be left.
+	TakeOverFailed struct{ Run uint32 }
 	// LaunchFailed : there is no running guest; parts may be left.
 	LaunchFailed struct {
 		Run     uint32
@@ -84,30 +91,35 @@ type (
 	}
 )
 
-func (Start) event()        {}
-func (Stop) event()         {}
-func (Destroy) event()      {}
-func (Attach) event()       {}
-func (Detach) event()       {}
-func (Launched) event()     {}
-func (LaunchFailed) event() {}
-func (Ready) event()        {}
-func (Told) event()         {}
-func (GuestEnded) event()   {}
-func (ProcessGone) event()  {}
-func (GraceOver) event()    {}
-func (Unplugged) event()    {}
-func (Cleaned) event()      {}
-func (Deleted) event()      {}
-func (Restarted) event()    {}
+func (Start) event()          {}
+func (Stop) event()           {}
+func (Destroy) event()        {}
+func (Attach) event()         {}
+func (Detach) event()         {}
+func (Launched) event()       {}
+func (Took) event()           {}
+func (TakeOverFailed) event() {}
+func (LaunchFailed) event()   {}
+func (Ready) event()          {}
+func (Told) event()           {}
+func (GuestEnded) event()     {}
+func (ProcessGone) event()    {}
+func (GraceOver) event()      {}
+func (Unplugged) event()      {}
+func (Cleaned) event()        {}
+func (Deleted) event()        {}
+func (Restarted) event()      {}
 
 // Action is something to do after a state was written. Every action can be taken again.
 type Action interface{ action() }
 
 // Actions, with the event that each leads to.
 type (
-	// Launch makes cgroup, taps and run directory, starts the VMM and lets the guest go: Launched or LaunchFailed.
+	// Launch makes cgroup, taps and run directory, starts the VMM and lets the guest go: Launched or LaunchFailed. Or it takes a
+	// standby machine: Took.
 	Launch struct{ Run uint32 }
+	// TakeOver makes the standby machine that was taken to this one: Launched or TakeOverFailed.
+	TakeOver struct{ Run uint32 }
 	// Adopt takes control of a VMM that an earlier hostd launched. Its guest's events follow, as after Launch.
 	Adopt struct{ Run uint32 }
 	// PowerOff asks the guest to power off.
@@ -125,6 +137,7 @@ type (
 )
 
 func (Launch) action()   {}
+func (TakeOver) action() {}
 func (Adopt) action()    {}
 func (PowerOff) action() {}
 func (Await) action()    {}

@@ -20,25 +20,30 @@ import (
 	"pacific/internal/host/vmm/qemu"
 )
 
-// launch makes what the VMM needs, starts it and lets the guest go.
+// launch takes a standby machine, or makes what the VMM needs, starts it and lets the guest go.
 func (a *actor) launch(run uint32) Event {
-	ctx, cancel := context.WithTimeout(context.Background(), answerTimeout)
-	defer cancel()
-	s, err := a.start(ctx, run)
+	if event, ok := a.takeStandby(run); ok {
+		return event
+	}
+	s, err := a.start(run)
 	if err != nil {
 		slog.Warn("machine does not start", "machine", a.id, "err", err)
 		return LaunchFailed{Run: run, At: time.Now(), Message: err.Error()}
 	}
+	return a.launched(s)
+}
+
+func (a *actor) launched(s *session) Event {
 	a.session = s
 	a.follow(s)
 	if !s.ready.IsZero() {
-		a.post(Ready{Run: run, At: s.ready})
+		a.post(Ready{Run: s.run, At: s.ready})
 	}
-	return Launched{Run: run, At: time.Now(), Process: s.process.Identity}
+	return Launched{Run: s.run, At: time.Now(), Process: s.process.Identity}
 }
 
 // boot starts the machine, from a copy of a template unless that is nil.
-func (a *actor) boot(ctx context.Context, run uint32, record Record, copy *template.Copy) (*session, error) {
+func (a *actor) boot(run uint32, record Record, copy *template.Copy) (*session, error) {
 	config, err := a.config(record)
 	if err != nil {
 		return nil, err
@@ -51,6 +56,8 @@ func (a *actor) boot(ctx context.Context, run uint32, record Record, copy *templ
 	if err != nil {
 		return nil, err
 	}
+	ctx, cancel := vmm.Patience(context.Background(), process, cloneLimit)
+	defer cancel()
 	s, err := a.prepare(ctx, run, record, process, copy)
 	if err != nil {
 		return nil, a.abandon(process, config.Dir, err)
@@ -83,39 +90,44 @@ func (a *actor) prepare(ctx context.Context, run uint32, record Record, process 
 	if err != nil {
 		return nil, err
 	}
-	if err := a.letGo(ctx, s, record, copy); err != nil {
+	if err := a.begin(ctx, s, record, copy); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
 	return s, nil
 }
 
-// letGo plugs the disks and runs the guest. A restored one hears of its disks as of any that come while it runs.
-func (a *actor) letGo(ctx context.Context, s *session, record Record, copy *template.Copy) error {
-	if copy != nil {
-		if err := s.restore(ctx, copy); err != nil {
-			return err
-		}
+// begin lets the guest go. A clone is restored first, and is an individual before anything else runs.
+func (a *actor) begin(ctx context.Context, s *session, record Record, copy *template.Copy) error {
+	if copy == nil {
+		return a.letGo(ctx, s, record)
 	}
-	for _, disk := range record.State.Disks {
-		if err := a.plug(ctx, s, disk); err != nil {
-			return err
-		}
+	if err := s.restore(ctx, copy); err != nil {
+		return err
 	}
-	if err := s.conn.Run(ctx); err != nil || copy == nil {
+	if err := a.letGo(ctx, s, record); err != nil {
 		return err
 	}
 	return s.individualize(ctx, record)
 }
 
+// letGo plugs the disks and runs the guest. One that ran before hears of its disks as of any that come while it runs.
+func (a *actor) letGo(ctx context.Context, s *session, record Record) error {
+	for _, disk := range record.State.Disks {
+		if err := a.plug(ctx, s, disk); err != nil {
+			return err
+		}
+	}
+	return s.conn.Run(ctx)
+}
+
 func (a *actor) connect(ctx context.Context, run uint32, record Record, process *vmm.Process) (*session, error) {
-	dir := a.host.dir(a.id)
-	s := &session{run: run, dir: dir, process: process, received: make(chan struct{}), gone: make(chan struct{})}
+	s := newSession(run, a.dir(), process)
 	var err error
-	if s.conn, err = a.host.VMM.Connect(ctx, dir); err != nil {
+	if s.conn, err = a.host.VMM.Connect(ctx, s.dir); err != nil {
 		return nil, err
 	}
 	if record.Spec.GetCrx() != nil {
-		if s.init, err = guest.DialInit(filepath.Join(dir, vmm.InitSocket)); err != nil {
+		if s.init, err = guest.DialInit(filepath.Join(s.dir, vmm.InitSocket)); err != nil {
 			return nil, errors.Join(err, s.conn.Close())
 		}
 	}
@@ -126,7 +138,7 @@ func (a *actor) connect(ctx context.Context, run uint32, record Record, process 
 func (a *actor) config(record Record) (vmm.Machine, error) {
 	spec := record.Spec
 	config := vmm.Machine{
-		ID: a.id, Dir: a.host.dir(a.id), UID: record.UID, Accelerator: a.host.Accelerator(),
+		ID: a.id, Dir: a.dir(), UID: record.UID, Accelerator: a.host.Accelerator(),
 		VCPUs: spec.GetVcpus(), MemoryBytes: memory(spec), Firmware: spec.GetGuest().GetFirmware(),
 	}
 	if err := errors.Join(os.RemoveAll(config.Dir), os.MkdirAll(config.Dir, 0o700)); err != nil {
@@ -179,16 +191,10 @@ func (a *actor) cgroup() string {
 	return a.host.Cgroups.Path(a.snapshot().Spec.GetResourcePool(), a.id)
 }
 
-// vmmOverhead is what QEMU takes beside the guest's memory and the translation cache: its own code and heap, device state,
-// the copy of kernel and initial root file system that it boots from (about 40 MiB), buffers of disk requests in flight.
-// A CRX was seen to take 70 MiB; the rest is reserve, since the limit is there to contain a VMM that runs amok.
-const vmmOverhead = 192 << 20
-
-// limits of the cgroup. Page cache of the disks counts too, but the kernel takes that back before it kills.
+// limits of the cgroup.
 func limits(spec *hostv1.VirtualMachineSpec) cgroup.Limits {
-	memory := memory(spec)
 	return cgroup.Limits{
-		MemoryBytes:      memory + memory/32 + qemu.TranslationCache(spec.GetCrx() != nil) + vmmOverhead,
+		MemoryBytes:      qemu.MemoryLimit(memory(spec), spec.GetCrx() != nil),
 		ReservationBytes: reservation(spec),
 		Shares:           cmp.Or(uint64(spec.GetCpuShares()), 1024*uint64(spec.GetVcpus())),
 		OOMScoreAdj:      int(spec.GetOomScoreAdj()),

@@ -19,6 +19,7 @@ import (
 	"pacific/internal/host/cgroup"
 	guest "pacific/internal/host/crx"
 	"pacific/internal/host/disk"
+	"pacific/internal/host/standby"
 	"pacific/internal/host/vmm"
 )
 
@@ -48,6 +49,8 @@ type Config struct {
 	TSCKHz uint64
 	// Templates that CRX are cloned from; nil for none.
 	Templates Templates
+	// Standbys that CRX take over; nil for none.
+	Standbys *standby.Standbys
 	// Resolvers are asked in order.
 	Resolvers []DiskResolver
 	Disks     Discarder
@@ -83,7 +86,12 @@ func Open(config Config) (*Manager, error) {
 	return m, m.recover()
 }
 
-func (m *Manager) dir(id string) string { return filepath.Join(RunDirs(m.RunDir), dirName(id)) }
+func (m *Manager) dir(r Record) string {
+	if r.State.Standby != "" {
+		return m.traces().Dir(r.State.Standby)
+	}
+	return filepath.Join(RunDirs(m.RunDir), dirName(r.Spec.GetId()))
+}
 
 func (m *Manager) resolve(id string) (path string, readOnly bool, err error) {
 	for _, resolver := range m.Resolvers {
@@ -219,6 +227,7 @@ func (m *Manager) Start(ctx context.Context, id string) (*hostv1.VirtualMachine,
 		return nil, err
 	}
 	defer m.dismiss(id)
+	defer m.Standbys.Starting()()
 	before := a.state().Run
 	err = a.ask(ctx, Start{}, func(s State) (bool, error) {
 		switch {

@@ -3,7 +3,6 @@ package machine
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -12,6 +11,7 @@ import (
 
 	"pacific/internal/host/cgroup"
 	"pacific/internal/host/port"
+	"pacific/internal/host/standby"
 	"pacific/internal/host/vmm"
 )
 
@@ -21,7 +21,7 @@ func (m *Manager) recover() error {
 	if err != nil {
 		return err
 	}
-	found, err := m.VMM.Find(RunDirs(m.RunDir))
+	found, err := m.vmms()
 	if err != nil {
 		return err
 	}
@@ -45,6 +45,16 @@ func (m *Manager) recover() error {
 	return m.settle()
 }
 
+// vmms finds all VMMs of machines and of standby machines.
+func (m *Manager) vmms() ([]vmm.Found, error) {
+	found, err := m.VMM.Find(RunDirs(m.RunDir))
+	if err != nil {
+		return nil, err
+	}
+	standbys, err := m.traces().Find()
+	return append(found, standbys...), err
+}
+
 // settle waits until each machine has handled what was posted to it.
 func (m *Manager) settle() error {
 	for _, a := range m.all() {
@@ -63,34 +73,34 @@ func (nothing) event() {}
 
 func alive(record Record, found []vmm.Found) bool {
 	return slices.ContainsFunc(found, func(f vmm.Found) bool {
-		return f.MachineID == record.Spec.GetId() && record.State.Process != nil && f.Process == *record.State.Process
+		return f.MachineID == record.vmm() && record.State.Process != nil && f.Process == *record.State.Process
 	})
 }
 
 // sweep ends and deletes what belongs to no machine that may have it. Machines clean up after themselves; this is for what
 // a lost record or a failed disk left.
 func (m *Manager) sweep(all []Record, found []vmm.Found) error {
-	active := map[string]bool{}
+	active, taken := map[string]bool{}, map[string]bool{}
 	taps, dirs := map[string]bool{}, map[string]bool{}
 	for _, record := range all {
 		if !record.State.Phase.Active() {
 			continue
 		}
 		id := record.Spec.GetId()
-		active[id], dirs[dirName(id)] = true, true
+		active[id], taken[record.State.Standby], dirs[dirName(id)] = true, true, true
 		for i := range record.Spec.GetPorts() {
 			taps[port.Name(id, i)] = true
 		}
 	}
 	for _, f := range found {
-		if !active[f.MachineID] {
+		if !active[f.MachineID] && !standby.IsID(f.MachineID) {
 			slog.Warn("ending a VMM that has no record", "machine", f.MachineID, "pid", f.Process.PID)
-			if err := endProcess(f.Process); err != nil {
+			if err := vmm.End(f.Process); err != nil {
 				return err
 			}
 		}
 	}
-	return errors.Join(m.sweepCgroups(active), sweepTaps(taps), m.sweepDirs(dirs))
+	return errors.Join(m.sweepCgroups(active), sweepTaps(taps), m.sweepDirs(dirs), m.traces().Sweep(taken))
 }
 
 func (m *Manager) sweepCgroups(active map[string]bool) error {
@@ -140,24 +150,8 @@ func (m *Manager) endProcesses(id string) error {
 	}
 	for _, f := range found {
 		if f.MachineID == id {
-			err = errors.Join(err, endProcess(f.Process))
+			err = errors.Join(err, vmm.End(f.Process))
 		}
 	}
-	return err
-}
-
-func endProcess(id vmm.Identity) error {
-	process, err := vmm.Reopen(id)
-	if errors.Is(err, vmm.ErrGone) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer process.Close()
-	if err := process.Kill(); err != nil {
-		return fmt.Errorf("end VMM process %d: %w", id.PID, err)
-	}
-	_, err = process.Wait()
 	return err
 }

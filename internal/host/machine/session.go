@@ -29,6 +29,10 @@ type session struct {
 	ready    time.Time       // when a clone answered
 }
 
+func newSession(run uint32, dir string, process *vmm.Process) *session {
+	return &session{run: run, dir: dir, process: process, received: make(chan struct{}), gone: make(chan struct{})}
+}
+
 // close gives up the connections of a session that nobody follows.
 func (s *session) close() error {
 	var init error

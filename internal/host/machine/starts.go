@@ -4,12 +4,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// counter of the starts of CRX, by kind ("clone" or "cold") and, for cold ones, why it was no clone.
+// counter of the starts of CRX, by kind ("standby", "clone" or "cold") and, for cold ones, why it was no clone.
 type counter struct{ vector *prometheus.CounterVec }
 
 var starts = counter{prometheus.NewCounterVec(prometheus.CounterOpts{
 	Name: "pacific_crx_starts_total",
-	Help: "Starts of CRX on this host. Kind is clone or cold; reason says why a cold one was no clone.",
+	Help: "Starts of CRX on this host. Kind is standby, clone or cold; reason says why a cold one was no clone.",
 }, []string{"kind", "reason"})}
 
 func (c counter) count(kind, reason string) { c.vector.WithLabelValues(kind, reason).Inc() }

@@ -15,6 +15,9 @@
 //	                                                           v
 //	                                                       destroying -- Deleted --> gone
 //
+// In starting a standby machine may be taken: its name is written down, then it becomes this machine. If it does not, all is cleaned
+// up and the launch begun again.
+//
 // Only in starting, running, stopping and ending may the machine have a VMM, a cgroup, taps and a run directory.
 package machine
 
@@ -62,7 +65,9 @@ type State struct {
 	Phase Phase `json:"phase"`
 	Goal  Goal  `json:"goal"`
 	// Run counts the starts. Events of an earlier run are too late to matter.
-	Run       uint32        `json:"run"`
+	Run uint32 `json:"run"`
+	// Standby is the machine that waited and was taken over in this run, "" for none. VMM and run directory have its name.
+	Standby   string        `json:"standby,omitempty"`
 	Process   *vmm.Identity `json:"process,omitempty"`
 	StartedAt time.Time     `json:"startedAt,omitzero"`
 	ReadyAt   time.Time     `json:"readyAt,omitzero"`

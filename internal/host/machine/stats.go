@@ -31,7 +31,7 @@ func (m *Manager) Stats(ctx context.Context, disks bool) (*hostv1.GetStatsRespon
 		if !record.State.Phase.Active() {
 			continue
 		}
-		usage, err := m.Cgroups.Usage(a.cgroup())
+		usage, err := m.usage(record)
 		if err != nil {
 			continue // it is just starting or ending
 		}
@@ -50,6 +50,20 @@ func (m *Manager) Stats(ctx context.Context, disks bool) (*hostv1.GetStatsRespon
 	total.CPUNanoseconds = m.spent.add(total.CPUNanoseconds)
 	out.At, out.MachinesTotal, out.Daemon = timestamppb.Now(), usageMessage(total), ownUsage()
 	return out, nil
+}
+
+// usage of a machine. What a standby machine took in memory is accounted to its own group for ever; the processor time of its
+// rehearsal is not this machine's.
+func (m *Manager) usage(r Record) (cgroup.Usage, error) {
+	usage, err := m.Cgroups.Usage(m.Cgroups.Path(r.Spec.GetResourcePool(), r.Spec.GetId()))
+	if err != nil || r.State.Standby == "" {
+		return usage, err
+	}
+	before, err := m.Cgroups.Usage(m.Cgroups.Standby(r.State.Standby))
+	usage.MemoryBytes += before.MemoryBytes
+	usage.WorkingSet += before.WorkingSet
+	usage.RSS += before.RSS
+	return usage, err
 }
 
 // diskTraffic asks the VMM without the actor, which may be busy with a slow action.

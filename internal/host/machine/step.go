@@ -55,6 +55,12 @@ func (s State) happened(event Event) (State, []Action) {
 	switch e := event.(type) {
 	case Launched:
 		return s.launched(e)
+	case Took:
+		return s.took(e)
+	case TakeOverFailed:
+		if e.Run == s.Run && s.Phase == Starting {
+			return s, []Action{Clean{}}
+		}
 	case LaunchFailed:
 		return s.launchFailed(e)
 	case Ready:
@@ -111,6 +117,14 @@ func (s State) launched(e Launched) (State, []Action) {
 	return s, nil
 }
 
+func (s State) took(e Took) (State, []Action) {
+	if e.Run != s.Run || s.Phase != Starting {
+		return s, nil
+	}
+	s.Standby = e.Standby
+	return s, []Action{TakeOver{Run: s.Run}}
+}
+
 func (s State) launchFailed(e LaunchFailed) (State, []Action) {
 	if e.Run != s.Run || s.Phase != Starting {
 		return s, nil
@@ -155,6 +169,9 @@ func (s State) end(exit Exit) (State, []Action) {
 }
 
 func (s State) cleaned() (State, []Action) {
+	if s.Phase == Starting || s.Phase == Ending {
+		s.Standby = ""
+	}
 	switch {
 	case s.Phase == Starting:
 		return s, []Action{Launch{Run: s.Run}}

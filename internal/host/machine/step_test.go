@@ -71,6 +71,10 @@ func parse(t *testing.T, d *datadriven.TestData) Event {
 		return Detach{ID: text(d, "disk", "")}
 	case "launched":
 		return Launched{Run: run, At: now, Process: vmm.Identity{PID: number(d, "pid", 7)}}
+	case "took":
+		return Took{Run: run, Standby: text(d, "standby", "")}
+	case "take-over-failed":
+		return TakeOverFailed{Run: run}
 	case "launch-failed":
 		return LaunchFailed{Run: run, At: now, Message: d.Input}
 	case "ready":
@@ -107,6 +111,9 @@ func show(s State, actions []Action, err error) string {
 	if s.Process != nil {
 		fmt.Fprintf(&out, ", pid %d", s.Process.PID)
 	}
+	if s.Standby != "" {
+		fmt.Fprintf(&out, ", was %s", s.Standby)
+	}
 	if !s.ReadyAt.IsZero() {
 		fmt.Fprintf(&out, ", ready at %d", s.ReadyAt.Unix())
 	}
@@ -141,6 +148,8 @@ func showAction(action Action) string {
 	switch a := action.(type) {
 	case Launch:
 		return fmt.Sprintf("launch run %d", a.Run)
+	case TakeOver:
+		return fmt.Sprintf("take over, run %d", a.Run)
 	case Adopt:
 		return fmt.Sprintf("adopt run %d", a.Run)
 	case PowerOff:

@@ -19,6 +19,8 @@ func (a *actor) take(action Action) (Event, error) {
 	switch t := action.(type) {
 	case Launch:
 		return a.launch(t.Run), nil
+	case TakeOver:
+		return a.takeOver(t.Run), nil
 	case Adopt:
 		return a.adopt(t.Run)
 	case PowerOff:
@@ -118,13 +120,19 @@ func (a *actor) clean() error {
 	if err := a.host.endProcesses(a.id); err != nil {
 		return err
 	}
-	spec := a.snapshot().Spec
+	record := a.snapshot()
+	if id := record.State.Standby; id != "" {
+		if err := a.host.traces().Remove(id); err != nil {
+			return err
+		}
+	}
+	spec := record.Spec
 	for i := range spec.GetPorts() {
 		if err := port.Delete(port.Name(a.id, i)); err != nil {
 			return err
 		}
 	}
-	return errors.Join(a.host.Cgroups.Remove(a.cgroup()), os.RemoveAll(a.host.dir(a.id)))
+	return errors.Join(a.host.Cgroups.Remove(a.cgroup()), os.RemoveAll(a.dir()))
 }
 
 func (a *actor) delete() error {

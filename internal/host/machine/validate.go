@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	hostv1 "pacific/api/host/v1"
+	"pacific/internal/host/port"
 )
 
 var (
@@ -20,9 +21,6 @@ var (
 
 // minimumMemory is what the CRX kernel needs to unpack its initial root file system and start a personality.
 const minimumMemory = 48 << 20
-
-// maxPorts is how many devices of a microvm are left for ports.
-const maxPorts = 4
 
 // validate refuses what can never work.
 func validate(spec *hostv1.VirtualMachineSpec) error {
@@ -44,15 +42,15 @@ func validate(spec *hostv1.VirtualMachineSpec) error {
 		return bad("oom_score_adj %d is not between -1000 and 1000", spec.GetOomScoreAdj())
 	case !poolPattern.MatchString(spec.GetResourcePool()):
 		return bad("resource pool %q is not of the form %s", spec.GetResourcePool(), poolPattern)
-	case len(spec.GetPorts()) > maxPorts:
-		return bad("it has %d ports; at most %d are possible", len(spec.GetPorts()), maxPorts)
+	case len(spec.GetPorts()) > port.MaxPorts:
+		return bad("it has %d ports; at most %d are possible", len(spec.GetPorts()), port.MaxPorts)
 	}
-	for _, port := range spec.GetPorts() {
-		if port.GetMac() == "" {
+	for _, p := range spec.GetPorts() {
+		if p.GetMac() == "" {
 			continue
 		}
-		if mac, err := net.ParseMAC(port.GetMac()); err != nil || len(mac) != 6 {
-			return bad("port %s: %q is not an Ethernet address", port.GetName(), port.GetMac())
+		if mac, err := net.ParseMAC(p.GetMac()); err != nil || len(mac) != 6 {
+			return bad("port %s: %q is not an Ethernet address", p.GetName(), p.GetMac())
 		}
 	}
 	return validateType(spec, bad)

@@ -43,6 +43,8 @@ func (s *Host) GetHost(ctx context.Context, _ *hostv1.GetHostRequest) (*hostv1.G
 	if err := syscall.Statfs(s.Manager.StateDir, &store); err != nil {
 		return nil, status.Errorf(codes.Unavailable, "datastore %s: %v", s.Manager.StateDir, err)
 	}
+	// Before anybody ends a pod for the memory that these take.
+	s.Manager.Relieve()
 	used, err := s.Manager.Cgroups.Total()
 	if err != nil {
 		return nil, status.Errorf(codes.Unavailable, "memory of the machines: %v", err)
@@ -58,7 +60,7 @@ func (s *Host) GetHost(ctx context.Context, _ *hostv1.GetHostRequest) (*hostv1.G
 
 // GetInventory implements hostv1.HostServer.
 func (s *Host) GetInventory(context.Context, *hostv1.GetInventoryRequest) (*hostv1.GetInventoryResponse, error) {
-	found, err := s.Inventory.Take(s.Manager.List())
+	found, err := s.Inventory.Take(s.Manager.List(), s.Manager.VMMs())
 	if err != nil {
 		return nil, status.Errorf(codes.Internal, "inventory of host %s: %v", s.Manager.HostName, err)
 	}

@@ -69,6 +69,7 @@ func (t *Templates) takeUpOne(ctx context.Context, r record) {
 			t.ready[id] = loaded
 			t.mu.Unlock()
 			slog.Info("template is loaded", "template", id, "class", r.Key.Class.String())
+			t.tell()
 			return
 		}
 	}
@@ -111,19 +112,26 @@ func (t *Templates) make(ctx context.Context, class Class) {
 	if ctx.Err() != nil && err != nil {
 		return
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
 	if err != nil {
-		f := t.failed[id].next(time.Now())
-		t.failed[id] = f
-		slog.Warn("template cannot be made; machines of this class boot", "class", class.String(), "again", time.Until(f.again).Round(time.Second), "err", err)
+		t.fail(id, class, err)
 		return
 	}
+	defer t.tell()
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	delete(t.failed, id)
 	made.used = time.Now()
 	t.ready[id] = made
 	slog.Info("template is made", "template", id, "class", class.String(), "took", time.Since(begun).Round(time.Millisecond), "bytes", allocated(made.memory))
 	t.retire(made)
+}
+
+func (t *Templates) fail(id string, class Class, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	f := t.failed[id].next(time.Now())
+	t.failed[id] = f
+	slog.Warn("template cannot be made; machines of this class boot", "class", class.String(), "again", time.Until(f.again).Round(time.Second), "err", err)
 }
 
 func (f failure) next(now time.Time) failure {

@@ -28,6 +28,8 @@ type Config struct {
 	TSCKHz uint64
 	// Defaults are made before anybody asks for them, in this order.
 	Defaults []Class
+	// Made is called when there is a new template; nil for nobody.
+	Made func()
 }
 
 // Template is a saved machine.
@@ -36,6 +38,7 @@ type Template struct {
 	memory *os.File // sealed
 	state  string   // path
 	used   time.Time
+	faults int // clones of it that failed one after another
 }
 
 // Templates of a host. Its methods are safe for concurrent use.
@@ -124,13 +127,45 @@ func (t *Template) open() (*Copy, error) {
 	return &Copy{ID: t.Key.ID(), Memory: os.NewFile(uintptr(fd), "template"), State: state}, nil
 }
 
-// Discard throws a template away of which no clone could be made, and has it made anew.
-func (t *Templates) Discard(id string) {
+// maxFaults is how many clones may fail one after another before their template is taken to be at fault, and not the host.
+const maxFaults = 3
+
+// Report tells how a clone of a template has come out. One of which no clones come out is thrown away and made anew: at once when
+// the VMM does not take its state, after some when guests do not answer, which may be for want of processors.
+func (t *Templates) Report(id string, failure error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if found, ok := t.ready[id]; ok {
+	found, ok := t.ready[id]
+	if !ok {
+		return
+	}
+	if found.faults++; failure == nil {
+		found.faults = 0
+	}
+	if found.faults == maxFaults || errors.Is(failure, vmm.ErrState) {
+		slog.Warn("template is thrown away and made anew", "template", id, "class", found.Key.Class.String(), "err", failure)
 		t.drop(found)
 		t.want(found.Key.Class)
+	}
+}
+
+// Current names the template that a class is to be cloned from now, and tells whether it is made.
+func (t *Templates) Current(class Class) (id string, made bool) {
+	key, err := t.key(context.Background(), class)
+	if err != nil {
+		return "", false
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	id = key.ID()
+	_, made = t.ready[id]
+	return id, made
+}
+
+// tell needs no lock held.
+func (t *Templates) tell() {
+	if t.Made != nil {
+		t.Made()
 	}
 }
 

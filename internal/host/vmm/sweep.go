@@ -13,14 +13,15 @@ func Sweep(monitor VMM, runDir string) error {
 		return err
 	}
 	for _, f := range found {
-		if err := end(f.Process); err != nil {
+		if err := End(f.Process); err != nil {
 			return err
 		}
 	}
 	return os.RemoveAll(runDir)
 }
 
-func end(id Identity) error {
+// End kills a process and returns when it has ended. One that is gone is no error.
+func End(id Identity) error {
 	process, err := Reopen(id)
 	if errors.Is(err, ErrGone) {
 		return nil

@@ -10,6 +10,7 @@ package vmm
 
 import (
 	"context"
+	"errors"
 	"os"
 )
 
@@ -42,12 +43,21 @@ type Disks interface {
 	Plugged(context.Context) ([]int, error)
 }
 
+// ErrState says that a VMM does not take a saved state.
+var ErrState = errors.New("the VMM does not take the state")
+
 // Snapshotter is a Connection that can write the state of a machine with a [Memory], and give it to another one.
 type Snapshotter interface {
 	// Save stops the guest for good and writes the state of its devices to the file.
 	Save(context.Context, *os.File) error
-	// Restore reads what Save wrote. The guest is held where it was stopped, until Run.
+	// Restore reads what Save wrote. The guest is held where it was stopped, until Run. It fails with ErrState when the state is at
+	// fault.
 	Restore(context.Context, *os.File) error
+}
+
+// Pauser is a Connection that can stop a guest where it is. Run lets it go on.
+type Pauser interface {
+	Pause(context.Context) error
 }
 
 // Power of a machine.
@@ -71,7 +81,7 @@ type Observer interface {
 
 // State of a guest.
 type State struct {
-	// Held before its first instruction, or where its state was saved.
+	// Held before its first instruction, where its state was saved, or by Pause.
 	Held bool
 	// Ended is set when the guest has ended and the VMM waits for Quit.
 	Ended Cause

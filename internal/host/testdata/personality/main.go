@@ -16,13 +16,16 @@ import (
 	"pacific/internal/crx/hold"
 )
 
+// rehearsals of this machine.
+var rehearsals int
+
 func main() {
 	port, err := open("pacific.personality")
 	if err != nil {
 		fmt.Println(err)
 		os.Exit(1)
 	}
-	hold.Here()
+	hold.Here(func() { rehearsals++ })
 	reader := bufio.NewReader(port)
 	for {
 		line, err := reader.ReadString('\n')
@@ -73,6 +76,8 @@ func answer(words []string) string {
 		return identity()
 	case "clock":
 		return strconv.FormatInt(time.Now().UnixNano(), 10)
+	case "rehearsals":
+		return strconv.Itoa(rehearsals)
 	case "link":
 		text, _ := os.ReadFile("/sys/class/net/eth0/address")
 		return strings.TrimSpace(string(text))

@@ -141,6 +141,11 @@ func (c *connection) Run(ctx context.Context) error {
 	return c.qmp.execute(ctx, "cont", nil, nil)
 }
 
+var _ vmm.Pauser = (*connection)(nil)
+
+// Pause implements vmm.Pauser. The guest's clocks stop too.
+func (c *connection) Pause(ctx context.Context) error { return c.qmp.execute(ctx, "stop", nil, nil) }
+
 // PressButton implements vmm.Power.
 func (c *connection) PressButton(ctx context.Context) error {
 	return c.qmp.execute(ctx, "system_powerdown", nil, nil)

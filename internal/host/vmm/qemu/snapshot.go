@@ -27,7 +27,11 @@ func (c *connection) Save(ctx context.Context, file *os.File) error {
 
 // Restore implements vmm.Snapshotter. QEMU ends when it cannot take the state.
 func (c *connection) Restore(ctx context.Context, file *os.File) error {
-	if err := c.transfer(ctx, "migrate-incoming", file); err != nil {
+	err := c.transfer(ctx, "migrate-incoming", file)
+	if err != nil && ctx.Err() == nil {
+		return fmt.Errorf("restore the guest: %w: %w", vmm.ErrState, err)
+	}
+	if err != nil {
 		return fmt.Errorf("restore the guest: %w", err)
 	}
 	return nil

@@ -1,0 +1,146 @@
+package standby
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"time"
+
+	"pacific/internal/host/cgroup"
+	guest "pacific/internal/host/crx"
+	"pacific/internal/host/port"
+	"pacific/internal/host/template"
+	"pacific/internal/host/vmm"
+	"pacific/internal/host/vmm/qemu"
+)
+
+// makeLimit is for the clone and its rehearsal, without what it waits for a processor: it has the least weight on the host.
+const makeLimit = 30 * time.Second
+
+// leastShares is the least weight that there is, and lastOOMScore makes a standby the first to be killed when the host has no
+// memory left.
+const (
+	leastShares  = 2
+	lastOOMScore = 1000
+)
+
+// make makes a standby machine. It leaves nothing when it fails.
+func (s *Standbys) make(ctx context.Context, class template.Class) (*Standby, error) {
+	copy, reason := s.Templates.Get(class)
+	if copy == nil {
+		return nil, errors.New(reason)
+	}
+	defer copy.Close()
+	id, uid, err := s.claim(rand.Uint32N)
+	if err != nil {
+		return nil, err
+	}
+	made, err := s.launch(ctx, id, uid, class, copy)
+	if err != nil {
+		return nil, errors.Join(err, complaint(s.Dir(id)), s.Remove(id))
+	}
+	return made, nil
+}
+
+// complaint is the VMM's own words.
+func complaint(dir string) error {
+	text, _ := os.ReadFile(filepath.Join(dir, vmm.LogFile))
+	if len(text) == 0 {
+		return nil
+	}
+	return errors.New(string(text))
+}
+
+func (s *Standbys) launch(ctx context.Context, id string, uid uint32, class template.Class, copy *template.Copy) (*Standby, error) {
+	m, err := s.machine(id, uid, class, copy)
+	if err != nil {
+		return nil, err
+	}
+	process, err := s.VMM.Launch(m)
+	for _, p := range m.Ports {
+		p.Tap.Close()
+	}
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := vmm.Patience(ctx, process, makeLimit)
+	defer cancel()
+	made, err := s.prepare(ctx, id, class, copy, process)
+	if err != nil {
+		return nil, errors.Join(err, vmm.End(process.Identity), process.Close())
+	}
+	return made, nil
+}
+
+// machine is that of the template's clones.
+func (s *Standbys) machine(id string, uid uint32, class template.Class, copy *template.Copy) (vmm.Machine, error) {
+	m := vmm.Machine{
+		ID: id, Dir: s.Dir(id), Accelerator: s.Accelerator(), VCPUs: class.VCPUs, MemoryBytes: class.MemoryBytes, UID: uid,
+		Kernel: &vmm.Kernel{ACPI: s.Guest.Modular()}, Memory: &vmm.Memory{File: copy.Memory, Clone: true},
+	}
+	for i := range class.Ports {
+		tap, err := port.OpenSpare(id, i)
+		if err != nil {
+			for _, p := range m.Ports {
+				p.Tap.Close()
+			}
+			return m, err
+		}
+		m.Ports = append(m.Ports, vmm.Port{MAC: port.MAC(id, i), Tap: tap})
+	}
+	return m, nil
+}
+
+func (s *Standbys) prepare(ctx context.Context, id string, class template.Class, copy *template.Copy, process *vmm.Process) (*Standby, error) {
+	group := s.Cgroups.Standby(id)
+	limits := cgroup.Limits{MemoryBytes: qemu.MemoryLimit(class.MemoryBytes, true), Shares: leastShares, OOMScoreAdj: lastOOMScore}
+	if err := s.Cgroups.Place(group, limits, process.PID); err != nil {
+		return nil, err
+	}
+	conn, err := s.VMM.Connect(ctx, s.Dir(id))
+	if err != nil {
+		return nil, err
+	}
+	init, err := guest.DialInit(filepath.Join(s.Dir(id), vmm.InitSocket))
+	if err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	made := &Standby{ID: id, Class: class, Process: process, Conn: conn, Init: init, template: copy.ID}
+	if err := made.rehearse(ctx, copy); err != nil {
+		return nil, errors.Join(err, init.Close(), conn.Close())
+	}
+	usage, err := s.Cgroups.Usage(group)
+	if err != nil {
+		return nil, errors.Join(err, init.Close(), conn.Close())
+	}
+	made.bytes = usage.MemoryBytes
+	return made, nil
+}
+
+// rehearse runs the clone, as somebody that no machine will be, until it has rehearsed, and stops it.
+func (s *Standby) rehearse(ctx context.Context, copy *template.Copy) error {
+	snapshotter, can := s.Conn.(vmm.Snapshotter)
+	pauser, also := s.Conn.(vmm.Pauser)
+	if !can || !also {
+		return errors.New("the VMM cannot clone and stop machines")
+	}
+	if err := snapshotter.Restore(ctx, copy.State); err != nil {
+		return err
+	}
+	if err := s.Conn.Run(ctx); err != nil {
+		return err
+	}
+	var macs []string
+	for i := range s.Class.Ports {
+		macs = append(macs, port.MAC(s.ID, i))
+	}
+	identity := guest.NewIdentity(s.ID, macs)
+	identity.Rehearse = true
+	if err := s.Init.Become(ctx, identity); err != nil {
+		return fmt.Errorf("rehearse: %w", err)
+	}
+	return pauser.Pause(ctx)
+}

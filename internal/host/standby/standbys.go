@@ -1,0 +1,297 @@
+package standby
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	guest "pacific/internal/host/crx"
+	"pacific/internal/host/template"
+	"pacific/internal/host/vmm"
+)
+
+// Config is what Standbys work with.
+type Config struct {
+	Traces
+	// Accelerator may block until it is known.
+	Accelerator func() vmm.Accelerator
+	Guest       *guest.Guest
+	Templates   Templates
+	// Classes of machines that are made to wait, Count of each; Automatic makes one where guests are emulated and none elsewhere.
+	Classes []template.Class
+	Count   int
+	// Room is the memory in bytes that the host has for standby machines and more.
+	Room func() uint64
+}
+
+// Automatic leaves it to the accelerator how many machines wait.
+const Automatic = -1
+
+// Templates are what standby machines are cloned from.
+type Templates interface {
+	// Get returns the template of a class, or nil and why there is none.
+	Get(template.Class) (*template.Copy, string)
+	// Current names the template that a class is to be cloned from now, and tells whether it is made.
+	Current(template.Class) (id string, made bool)
+}
+
+// Standbys of a host. Its methods are safe for concurrent use; those of nil have none.
+type Standbys struct {
+	Config
+	wake chan struct{}
+
+	mu       sync.Mutex
+	waiting  []*Standby
+	starting int       // machines that are being started
+	calm     time.Time // no machine is before then
+	failures int
+	retry    time.Time // after failures
+}
+
+// New makes none yet.
+func New(config Config) *Standbys { return &Standbys{Config: config, wake: make(chan struct{}, 1)} }
+
+// A machine's own start comes first: none is made while one starts, nor shortly after, while its containers start.
+const calmAfterStart = 500 * time.Millisecond
+
+// Waits after a failure.
+const (
+	firstRetry = time.Second
+	lastRetry  = 5 * time.Minute
+)
+
+// leastRoom is the memory that the host must have for more when a standby is made, and scarceRoom that at which they are given up:
+// well above the 100 MiB at which pods are evicted.
+const (
+	leastRoom  = 768 << 20
+	scarceRoom = 384 << 20
+)
+
+// Take hands out one of a class that is up to date, or nil. It is the caller's then.
+func (s *Standbys) Take(class template.Class) *Standby {
+	if s == nil {
+		return nil
+	}
+	current, _ := s.Templates.Current(class)
+	s.mu.Lock()
+	i := slices.IndexFunc(s.waiting, func(w *Standby) bool { return w.Class == class && w.template == current })
+	if i < 0 {
+		s.mu.Unlock()
+		return nil
+	}
+	taken := s.waiting[i]
+	s.waiting = slices.Delete(s.waiting, i, i+1)
+	s.mu.Unlock()
+	s.Poke()
+	return taken
+}
+
+// Starting tells that a machine starts, until done is called.
+func (s *Standbys) Starting() (done func()) {
+	if s == nil {
+		return func() {}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.starting++
+	return s.started
+}
+
+func (s *Standbys) started() {
+	s.mu.Lock()
+	s.starting--
+	s.calm = time.Now().Add(calmAfterStart)
+	s.mu.Unlock()
+	s.Poke()
+}
+
+// Bytes is the memory that all have together.
+func (s *Standbys) Bytes() uint64 {
+	if s == nil {
+		return 0
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var sum uint64
+	for _, w := range s.waiting {
+		sum += w.bytes
+	}
+	return sum
+}
+
+// IDs of those that wait.
+func (s *Standbys) IDs() map[string]bool {
+	ids := map[string]bool{}
+	if s == nil {
+		return ids
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, w := range s.waiting {
+		ids[w.ID] = true
+	}
+	return ids
+}
+
+// Counts of those that wait, by class.
+func (s *Standbys) Counts() map[template.Class]int {
+	counts := map[template.Class]int{}
+	if s == nil {
+		return counts
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, w := range s.waiting {
+		counts[w.Class]++
+	}
+	return counts
+}
+
+// Relieve gives all up when there is too little room beside them. It returns when their memory is free.
+func (s *Standbys) Relieve(room uint64) {
+	if s == nil || room >= scarceRoom {
+		return
+	}
+	if n := s.giveUp(func(*Standby) bool { return true }); n > 0 {
+		slog.Info("standby machines are given up: the host is short of memory", "machines", n, "room", room)
+	}
+}
+
+// giveUp ends those that are chosen, and returns how many.
+func (s *Standbys) giveUp(chosen func(*Standby) bool) int {
+	s.mu.Lock()
+	var gone []*Standby
+	s.waiting = slices.DeleteFunc(s.waiting, func(w *Standby) bool {
+		if chosen(w) {
+			gone = append(gone, w)
+			return true
+		}
+		return false
+	})
+	s.mu.Unlock()
+	for _, w := range gone {
+		s.end(w)
+	}
+	return len(gone)
+}
+
+// end ends one that nobody can take any more. What cannot be removed is at the next start of hostd.
+func (s *Standbys) end(w *Standby) {
+	err := w.Process.Kill()
+	if err == nil {
+		_, err = w.Process.Wait()
+	}
+	_ = w.close()
+	if err == nil {
+		err = s.Remove(w.ID)
+	}
+	if err != nil {
+		slog.Error("standby machine is not removed", "standby", w.ID, "err", err)
+	}
+}
+
+// Poke has the host looked at again.
+func (s *Standbys) Poke() {
+	if s == nil {
+		return
+	}
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Run makes what is missing, one after another, while nothing more urgent is under way, and ends them all when ctx is done.
+func (s *Standbys) Run(ctx context.Context) {
+	defer s.finish()
+	count := s.count()
+	if count == 0 || len(s.Classes) == 0 {
+		<-ctx.Done()
+		return
+	}
+	for ctx.Err() == nil {
+		s.giveUp(s.outdated)
+		class, wait := s.next(time.Now(), count)
+		if wait == 0 {
+			s.add(ctx, class)
+			continue
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-s.wake:
+		case <-timer.C:
+		case <-ctx.Done():
+		}
+		timer.Stop()
+	}
+}
+
+func (s *Standbys) finish() {
+	s.giveUp(func(*Standby) bool { return true })
+}
+
+func (s *Standbys) count() int {
+	switch {
+	case s.Count != Automatic:
+		return s.Count
+	case s.Accelerator() == vmm.TCG:
+		return 1
+	}
+	return 0
+}
+
+func (s *Standbys) outdated(w *Standby) bool {
+	current, _ := s.Templates.Current(w.Class)
+	return current != w.template
+}
+
+// idle is the wait when there is nothing to do: memory that gets free pokes nobody.
+const idle = time.Minute
+
+// next class to make one of, or how long to wait.
+func (s *Standbys) next(now time.Time, count int) (template.Class, time.Duration) {
+	class, missing := missing(s.Classes, s.Counts(), count)
+	if !missing || s.Room() < leastRoom {
+		return class, idle
+	}
+	if _, made := s.Templates.Current(class); !made {
+		return class, idle // its making pokes
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.starting > 0 {
+		return class, idle // the end of the start pokes
+	}
+	return class, max(s.calm.Sub(now), s.retry.Sub(now), 0)
+}
+
+// missing is the first class that has too few.
+func missing(classes []template.Class, have map[template.Class]int, count int) (template.Class, bool) {
+	i := slices.IndexFunc(classes, func(c template.Class) bool { return have[c] < count })
+	if i < 0 {
+		return template.Class{}, false
+	}
+	return classes[i], true
+}
+
+func (s *Standbys) add(ctx context.Context, class template.Class) {
+	begun := time.Now()
+	made, err := s.make(ctx, class)
+	if ctx.Err() != nil && err != nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err != nil {
+		wait := min(firstRetry<<min(s.failures, 20), lastRetry)
+		s.failures++
+		s.retry = time.Now().Add(wait)
+		slog.Warn("standby machine cannot be made; machines of this class are cloned", "class", class.String(), "again", wait, "err", err)
+		return
+	}
+	s.failures = 0
+	s.waiting = append(s.waiting, made)
+	slog.Info("standby machine waits", "standby", made.ID, "class", class.String(), "took", time.Since(begun).Round(time.Millisecond), "bytes", made.bytes)
+}
