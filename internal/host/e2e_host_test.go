@@ -72,7 +72,10 @@ type host struct {
 	host                    hostv1.HostClient
 }
 
-const address = "127.0.0.1:7443"
+const (
+	address        = "127.0.0.1:7443"
+	metricsAddress = "127.0.0.1:7444"
+)
 
 func newHost(t *testing.T, args ...string) *host {
 	t.Helper()
@@ -160,7 +163,7 @@ func (h *host) start() {
 	args := append([]string{
 		"--name", "host-t", "--listen", address, "--state-dir", filepath.Join(h.dir, "state"), "--run-dir", h.run,
 		"--guest-dir", h.guest, "--tls-cert", h.pki("hostd.crt"), "--tls-key", h.pki("hostd.key"), "--client-ca", h.pki("ca.crt"),
-		"--cgroup-parent", h.cgroup, "--accelerator", "tcg",
+		"--cgroup-parent", h.cgroup, "--accelerator", "tcg", "--standbys", "0", "--metrics-listen", metricsAddress,
 	}, h.args...)
 	h.process = exec.Command(h.binary, args...)
 	h.process.Stderr = os.Stderr
@@ -212,7 +215,7 @@ func (h *host) end() {
 }
 
 func (h *host) dump() {
-	logs, _ := filepath.Glob(filepath.Join(h.run, "m", "*", "vmm.log"))
+	logs, _ := filepath.Glob(filepath.Join(h.run, "[ms]", "*", "vmm.log"))
 	consoles, _ := filepath.Glob(filepath.Join(h.dir, "state", "machines", "*", "console.log"))
 	for _, file := range append(logs, consoles...) {
 		text, _ := os.ReadFile(file)
@@ -304,7 +307,7 @@ func (h *host) empty() {
 		h.t.Errorf("the inventory is not empty: %v", inventory)
 	}
 	for _, pattern := range []string{
-		filepath.Join(h.run, "m", "*"), filepath.Join(h.dir, "state", "machines", "*"), filepath.Join(h.dir, "state", "disks", "*"),
+		filepath.Join(h.run, "[ms]", "*"), filepath.Join(h.dir, "state", "machines", "*"), filepath.Join(h.dir, "state", "disks", "*"),
 		filepath.Join("/sys/fs/cgroup", h.cgroup), filepath.Join("/sys/fs/cgroup/*", h.cgroup),
 	} {
 		if left, _ := filepath.Glob(pattern); len(left) != 0 {

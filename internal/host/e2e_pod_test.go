@@ -39,6 +39,24 @@ func TestPodInAClone(t *testing.T) {
 	h.empty()
 }
 
+// The same in a machine that has rehearsed.
+func TestPodInAStandby(t *testing.T) {
+	h := newHost(t, "--templates", "agent:1:352:1", "--standbys", "1")
+	if !exists(filepath.Join(h.guest, "personalities", "agent")) {
+		t.Skip("no agent")
+	}
+	h.imageDisk("image")
+	for i := range 3 {
+		h.awaitStandby()
+		id := fmt.Sprintf("pod-%d", i)
+		h.startPod(id)
+		h.destroy(id)
+	}
+	if got := h.metric(`pacific_crx_starts_total{kind="standby",reason=""}`); got != 3 {
+		t.Errorf("%v of 3 machines were standbys", got)
+	}
+}
+
 // imageDisk makes a disk with a busybox.
 func (h *host) imageDisk(id string) {
 	h.t.Helper()
