@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/onsi/ginkgo/v2/reporters"
 	"golang.org/x/sync/errgroup"
@@ -104,7 +105,7 @@ func (r *run) one(ctx context.Context, tests []suite.Test) error {
 }
 
 func (r *run) keep(c reporters.JUnitTestCase, log string) {
-	result := results.Of(c, r.commit)
+	result := results.Of(c, r.commit, time.Now())
 	r.known[c.Name] = result
 	r.cases = append(r.cases, c)
 	fmt.Printf("%3d/%d %-7s %4ds  %s\n", len(r.cases), r.total, result.Outcome, result.Seconds, c.Name)

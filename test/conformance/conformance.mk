@@ -7,6 +7,8 @@ PROCS ?= 2
 EXCEPTIONS ?=
 RESUME ?=
 PACIFIC_HOME ?=
+# Files of results of other runs, separated by commas.
+MERGE ?=
 
 CONFORMANCE := $(addprefix bin/conformance/,e2e.test agnhost etcd nnp pause sample-apiserver)
 KUBERNETES_DIR = $(shell go list -m -f '{{.Dir}}' k8s.io/kubernetes)
@@ -18,8 +20,8 @@ conformance: build $(CONFORMANCE) ## Upstream's conformance tests; FOCUS=, SKIP=
 		$(if $(EXCEPTIONS),--exceptions) $(if $(RESUME),--resume)
 
 .PHONY: conformance-report
-conformance-report: ## Write docs/conformance.md anew from the results there are
-	go run ./test/conformance --version $(KUBERNETES_VERSION) --report-only
+conformance-report: ## Write docs/conformance.md anew from the results there are; MERGE=FILE,… adds those of other runs
+	go run ./test/conformance --version $(KUBERNETES_VERSION) --report-only $(if $(MERGE),--merge '$(MERGE)')
 
 bin/conformance/e2e.test: FORCE
 	go test -c -vet=off -ldflags '-s -w $(KUBERNETES_STAMP)' -o $@ k8s.io/kubernetes/test/e2e

@@ -25,6 +25,7 @@ type options struct {
 	procs, batch                int
 	version, commit             string
 	resultsFile, exceptionsFile string
+	merge                       []string
 	page                        string
 	sources                     images.Sources
 }
@@ -44,6 +45,7 @@ func main() {
 	pflag.StringVar(&o.version, "version", "", "version of Kubernetes, for the page")
 	pflag.StringVar(&o.commit, "commit", "unknown", "commit of the programs, for the page")
 	pflag.StringVar(&o.resultsFile, "results", "test/conformance/results.json", "file of all results")
+	pflag.StringSliceVar(&o.merge, "merge", nil, "files of results of other runs; of each test the newest result is kept")
 	pflag.StringVar(&o.exceptionsFile, "exceptions-file", "test/conformance/exceptions.yaml", "tests that do not pass yet, and why")
 	pflag.StringVar(&o.page, "page", "docs/conformance.md", "page to write")
 	pflag.StringVar(&o.sources.Kubernetes, "kubernetes", "", "directory of the module k8s.io/kubernetes")

@@ -37,12 +37,33 @@ func (o options) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := o.mergeInto(known); err != nil {
+		return err
+	}
 	var runErr error
 	if !o.dontRun {
 		runErr = o.test(ctx, all, exceptions, known)
 	}
 	page := report.Markdown(report.Input{Version: o.version, Tests: all, Exceptions: exceptions, Results: known})
 	return errors.Join(runErr, renameio.WriteFile(o.page, []byte(page), 0o644))
+}
+
+// mergeInto adds what other runs have found out, for instance those of the same commit on other machines.
+func (o options) mergeInto(known results.Results) error {
+	for _, file := range o.merge {
+		if _, err := os.Stat(file); err != nil {
+			return err
+		}
+		others, err := results.Load(file)
+		if err != nil {
+			return err
+		}
+		known.Merge(others)
+	}
+	if len(o.merge) == 0 {
+		return nil
+	}
+	return known.Save(o.resultsFile)
 }
 
 func (o options) test(ctx context.Context, all []suite.Test, exceptions suite.Exceptions, known results.Results) error {

@@ -9,6 +9,7 @@ import (
 	"math"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/google/renameio/v2"
 	"github.com/onsi/ginkgo/v2/reporters"
@@ -30,6 +31,8 @@ type Result struct {
 	Message string  `json:"message,omitempty"` // of what did not pass
 	Seconds int     `json:"seconds"`
 	Commit  string  `json:"commit"` // of Pacific
+	// Ended is when, to the second; zero in results that were kept before there was this field.
+	Ended time.Time `json:"ended,omitzero"`
 }
 
 // Results by the names of tests.
@@ -60,9 +63,18 @@ func (r Results) Save(file string) error {
 	return renameio.WriteFile(file, append(data, '\n'), 0o644)
 }
 
-// Of a case of a JUnit report.
-func Of(c reporters.JUnitTestCase, commit string) Result {
-	r := Result{Outcome: Passed, Seconds: int(math.Round(c.Time)), Commit: commit}
+// Merge takes over what other runs know better: of each test the newest result.
+func (r Results) Merge(others Results) {
+	for name, other := range others {
+		if have, ok := r[name]; !ok || other.Ended.After(have.Ended) {
+			r[name] = other
+		}
+	}
+}
+
+// Of a case of a JUnit report that was made at a time.
+func Of(c reporters.JUnitTestCase, commit string, now time.Time) Result {
+	r := Result{Outcome: Passed, Seconds: int(math.Round(c.Time)), Commit: commit, Ended: now.UTC().Truncate(time.Second)}
 	switch {
 	case c.Failure != nil:
 		r.Outcome, r.Message = Failed, brief(c.Failure.Description)
