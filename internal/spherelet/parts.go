@@ -216,10 +216,14 @@ func (p *parts) startWorkers(ctx context.Context) error {
 		pods = append(pods, o.(*v1.Pod))
 	}
 	p.workers.Start(pods, p.view.List())
-	// What came between the list and the start.
+	// What came between the list and the start, and what went.
 	for _, o := range p.pods.GetStore().List() {
 		p.workers.SetPod(o.(*v1.Pod))
 	}
+	p.workers.Retain(func(pod *v1.Pod) bool {
+		o, exists, err := p.pods.GetStore().Get(pod)
+		return err != nil || exists && o.(*v1.Pod).UID == pod.UID
+	})
 	klog.InfoS("Pod workers started", "pods", len(pods))
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -20,6 +21,7 @@ import (
 	agentv1 "pacific/api/agent/v1"
 	hostv1 "pacific/api/host/v1"
 	podapi "pacific/api/pod"
+	"pacific/internal/spherelet/podworker"
 )
 
 func TestPodRunsAndIsDeleted(t *testing.T) {
@@ -332,4 +334,24 @@ func TestStopInTheMiddleOfTheStartIsNoFailure(t *testing.T) {
 		w.start()
 		w.kill()
 	}
+}
+
+// TestEndThatOnlyTheAgentKnows: the spherelet was killed between the logs and the last status of a pod that had ended.
+func TestEndThatOnlyTheAgentKnows(t *testing.T) {
+	w := newWorld(t)
+	w.start()
+	w.pod("job", func(p *v1.Pod) { p.Spec.RestartPolicy = v1.RestartPolicyNever })
+	w.await("pod is ready", func() bool { return w.ready("job") })
+	w.kill()
+	w.agent("job").Exit(0)
+	keep, err := podworker.NewKeep(filepath.Join(w.options.StateDir, "pods"))
+	w.check(err)
+	kept, _, err := keep.Load("uid-job")
+	w.check(err)
+	kept.Outcome, kept.LogsKept = podworker.Completed, true
+	w.check(keep.Save("uid-job", kept))
+	w.start()
+	w.await("succeeded, machine gone", func() bool {
+		return w.get("job").Status.Phase == v1.PodSucceeded && w.host.Machine("uid-job") == nil
+	})
 }

@@ -2,6 +2,7 @@ package podworker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sort"
@@ -10,10 +11,12 @@ import (
 
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/record"
 	"k8s.io/klog/v2"
 
+	agentv1 "pacific/api/agent/v1"
 	hostv1 "pacific/api/host/v1"
 	podapi "pacific/api/pod"
 	"pacific/internal/spherelet/admission"
@@ -96,32 +99,55 @@ func (m *Manager) Start(pods []*v1.Pod, machines []*hostv1.VirtualMachine) {
 			m.orphan(machine.Spec.Id, machine)
 		}
 	}
-	m.removeRemains(known)
+	go m.removeRemains(known)
 }
 
-// removeRemains deletes disks and directories of pods that are no more.
+// remainsRetry is the pause before remains are looked for again while hostd does not answer.
+const remainsRetry = 2 * time.Second
+
+// removeRemains deletes directories and disks of pods that are no more.
 func (m *Manager) removeRemains(known map[string]bool) {
+	remains := func(uid string) bool { return uid != "" && !known[uid] && m.find(uid) == nil }
 	if uids, err := m.node.Keep.UIDs(); err == nil {
 		for _, uid := range uids {
-			if !known[uid] {
+			if remains(uid) {
 				m.node.Keep.Remove(uid)
 			}
 		}
 	}
-	ctx, cancel := context.WithTimeout(m.ctx, callTimeout)
+	_ = wait.PollUntilContextCancel(m.ctx, remainsRetry, true, func(ctx context.Context) (bool, error) {
+		err := m.removeDisks(ctx, remains)
+		if err != nil && ctx.Err() == nil {
+			klog.ErrorS(err, "Disks of pods that are gone could not be deleted; trying again")
+		}
+		return err == nil, nil
+	})
+}
+
+func (m *Manager) removeDisks(ctx context.Context, remains func(uid string) bool) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	disks, err := m.node.Host.Disks.List(ctx, &hostv1.ListDisksRequest{})
 	if err != nil {
-		klog.ErrorS(err, "Disks of pods that are gone could not be looked for; the next start of the spherelet does")
-		return
+		return err
 	}
+	var problems []error
 	for _, d := range disks.Disks {
-		uid := d.Labels[LabelUID]
-		if uid == "" || known[uid] || d.Id != podapi.EphemeralDiskID(uid) || m.find(uid) != nil {
+		if uid := d.Labels[LabelUID]; d.Id != podapi.EphemeralDiskID(uid) || !remains(uid) {
 			continue
 		}
 		if _, err := m.node.Host.Disks.Delete(ctx, &hostv1.DeleteDiskRequest{Id: d.Id}); err != nil {
-			klog.ErrorS(err, "Disk of a pod that is gone could not be deleted", "disk", d.Id)
+			problems = append(problems, fmt.Errorf("delete disk %s: %w", d.Id, err))
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// Retain lets go of pods that went before anybody listened.
+func (m *Manager) Retain(exists func(*v1.Pod) bool) {
+	for _, w := range m.Workers() {
+		if pod := w.Pod(); pod != nil && !exists(pod) {
+			w.PodGone()
 		}
 	}
 }
@@ -140,11 +166,7 @@ func (m *Manager) begin(pod *v1.Pod, machine *hostv1.VirtualMachine) *Worker {
 	if err != nil {
 		klog.ErrorS(err, "Kept state of pod is not readable; going on without it", "pod", klog.KObj(pod))
 	}
-	w.recover(pod, kept, machine)
-	if final != nil {
-		w.agent = final
-		w.state.Agent.Finished = w.state.Outcome == Completed
-	}
+	w.recover(pod, kept, final, machine)
 	if (machine != nil || w.kept.HandedOver) && !podFacts(pod).Terminal {
 		m.admit(pod, true)
 	}
@@ -160,7 +182,7 @@ func (m *Manager) begin(pod *v1.Pod, machine *hostv1.VirtualMachine) *Worker {
 }
 
 // recover takes over what was known before a restart of the spherelet.
-func (w *Worker) recover(pod *v1.Pod, kept *Kept, machine *hostv1.VirtualMachine) {
+func (w *Worker) recover(pod *v1.Pod, kept *Kept, final *agentv1.PodStatus, machine *hostv1.VirtualMachine) {
 	w.kept = Kept{Namespace: pod.Namespace, Name: pod.Name}
 	if kept != nil {
 		w.kept = *kept
@@ -170,12 +192,20 @@ func (w *Worker) recover(pod *v1.Pod, kept *Kept, machine *hostv1.VirtualMachine
 	}
 	w.state.HandedOver = w.kept.HandedOver
 	w.state.Outcome = w.kept.Outcome
+	w.died = machine.GetPhase() == hostv1.VirtualMachine_STOPPED
 	if e := w.kept.Eviction; e != nil {
 		w.state.EvictGrace, w.state.QuiesceSince = e.GraceSeconds, time.Now()
 	}
 	w.state.LogsKept, w.state.FinalKept = w.kept.LogsKept, w.kept.FinalKept
 	w.foreign = podFacts(pod).Terminal && kept == nil && machine == nil
-	w.machine = machine
+	w.machine, w.agent = machine, final
+	switch {
+	case w.state.Outcome != Completed:
+	case final != nil:
+		w.state.Agent.Finished = true
+	default:
+		w.state.Outcome = NoOutcome // only the agent knows how its containers ended; it is asked again
+	}
 }
 
 func (m *Manager) orphan(uid string, machine *hostv1.VirtualMachine) {

@@ -74,9 +74,22 @@ func (p *planner) terminate() {
 	if p.mayRun() && !p.quiesced(p.Pod.GraceSeconds) {
 		return
 	}
+	if p.keepsEnd() {
+		return
+	}
 	if p.destroyed() && !p.Released {
 		p.want(Action{Kind: Release})
 	}
+}
+
+// keepsEnd sees to it that how the containers ended is on disk before the machine, which knows it too, is destroyed: the
+// API server may be away until after the next start of the spherelet. A disk that is full does not hold the deletion up.
+func (p *planner) keepsEnd() bool {
+	if !p.Machine.Exists || !p.HandedOver || p.FinalKept || p.retries[KeepFinal].failures > 0 {
+		return false
+	}
+	p.want(Action{Kind: KeepFinal})
+	return true
 }
 
 // mayRun tells whether containers may be running that deserve to be asked to end.

@@ -143,6 +143,9 @@ func (s *State) contentsChanged() {
 }
 
 func (s *State) applyPod(p PodFacts, now time.Time) {
+	if s.Pod.Gone {
+		return // a UID does not come back; this is the late answer to a write of its status
+	}
 	if s.Pod.Revision != "" && s.Pod.Revision != p.Revision && !p.Gone {
 		s.contentsChanged()
 	}
