@@ -295,6 +295,11 @@ func (w *Worker) keepLog(ctx context.Context, link *agentlink.Link, container st
 	if _, err := io.Copy(file, stream); err != nil {
 		return err
 	}
+	select {
+	case <-link.Done(): // it ends its streams as if they were complete
+		return errors.New("the connection to the agent ended meanwhile")
+	default:
+	}
 	return file.CloseAtomicallyReplace()
 }
 

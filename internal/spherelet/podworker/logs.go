@@ -28,14 +28,26 @@ func (w *Worker) Link() (*agentlink.Link, error) {
 // Log opens the log of a container in the CRI format: as it was kept when the pod ended, or from the agent.
 func (w *Worker) Log(ctx context.Context, request channel.LogRequest) (io.ReadCloser, error) {
 	path := w.node.Keep.LogFile(w.uid, request.Container, request.Attempt)
-	if _, err := os.Stat(path + firstPart); err == nil {
-		return keptLog(ctx, path, request), nil
+	kept := func() io.ReadCloser {
+		if _, err := os.Stat(path + firstPart); err != nil {
+			return nil
+		}
+		return keptLog(ctx, path, request)
+	}
+	if log := kept(); log != nil {
+		return log, nil
 	}
 	link, err := w.Link()
 	if err != nil {
 		return nil, err
 	}
-	return link.Open(ctx, channel.Header{Kind: channel.KindLog, Log: &request})
+	stream, err := link.Open(ctx, channel.Header{Kind: channel.KindLog, Log: &request})
+	if err != nil {
+		return nil, err
+	}
+	live := &liveLog{Conn: stream, lost: link.Done(), kept: kept}
+	live.moving = request.Follow && request.TailLines >= 0
+	return live, nil
 }
 
 // firstPart makes a kept file a log of package logfile.

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Stdio is this program's side of a process's standard streams: pipes, or a terminal that is input and output in one.
@@ -96,10 +98,35 @@ func (s *Stdio) Drain(d time.Duration) {
 // CopyOutput copies from one of the process's outputs to w until it ends.
 func CopyOutput(w io.Writer, from *os.File) error {
 	_, err := io.Copy(w, from)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = copyWritten(w, from)
+	}
 	// A terminal whose last process has closed it gives EIO, not the end of the file.
-	if errors.Is(err, syscall.EIO) || errors.Is(err, os.ErrClosed) || errors.Is(err, os.ErrDeadlineExceeded) {
+	if errors.Is(err, syscall.EIO) || errors.Is(err, os.ErrClosed) {
 		return nil
 	}
+	return err
+}
+
+// copyWritten copies what is in the pipe already. The time limit of Drain is for what may still be written: on a busy host it
+// can pass before this program comes to read what the process left.
+func copyWritten(w io.Writer, from *os.File) error {
+	if err := from.SetReadDeadline(time.Time{}); err != nil {
+		return err
+	}
+	raw, err := from.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var written int
+	var failure error
+	if err := raw.Control(func(fd uintptr) { written, failure = unix.IoctlGetInt(int(fd), unix.TIOCINQ) }); err != nil {
+		return err
+	}
+	if failure != nil {
+		return failure
+	}
+	_, err = io.CopyN(w, from, int64(written))
 	return err
 }
 
