@@ -3,6 +3,7 @@ package standby
 import (
 	"context"
 	"log/slog"
+	"os"
 	"slices"
 	"sync"
 	"time"
@@ -22,6 +23,8 @@ type Config struct {
 	// Classes of machines that are made to wait, Count of each; Automatic makes one where guests are emulated and none elsewhere.
 	Classes []template.Class
 	Count   int
+	// Scratch opens an empty file system that goes when it is closed.
+	Scratch func(ctx context.Context, readOnly bool) (*os.File, error)
 	// Room is the memory in bytes that the host has for standby machines and more.
 	Room func() uint64
 }
@@ -119,20 +122,6 @@ func (s *Standbys) Bytes() uint64 {
 		sum += w.bytes
 	}
 	return sum
-}
-
-// IDs of those that wait.
-func (s *Standbys) IDs() map[string]bool {
-	ids := map[string]bool{}
-	if s == nil {
-		return ids
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, w := range s.waiting {
-		ids[w.ID] = true
-	}
-	return ids
 }
 
 // Counts of those that wait, by class.
