@@ -25,6 +25,8 @@ type Config struct {
 	Count   int
 	// Scratch opens an empty file system that goes when it is closed.
 	Scratch func(ctx context.Context, readOnly bool) (*os.File, error)
+	// Load of the host's processors, as [Load].
+	Load func() float64
 	// Room is the memory in bytes that the host has for standby machines and more.
 	Room func() uint64
 }
@@ -247,6 +249,9 @@ func (s *Standbys) next(now time.Time, count int) (template.Class, time.Duration
 	}
 	if _, made := s.Templates.Current(class); !made {
 		return class, idle // its making pokes
+	}
+	if s.Count == Automatic && s.Load() > busyLoad {
+		return class, loadInterval
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -25,6 +25,8 @@ func TestWhichIsMadeNext(t *testing.T) {
 	for name, c := range map[string]struct {
 		standbys *Standbys
 		room     uint64
+		count    int
+		load     float64
 		made     templates
 		class    template.Class
 		wait     time.Duration
@@ -35,6 +37,8 @@ func TestWhichIsMadeNext(t *testing.T) {
 		"no template yet":              {made: templates{}, class: small, wait: idle},
 		"no memory":                    {made: templates{small: "s"}, room: leastRoom - 1, class: small, wait: idle},
 		"a machine starts":             {standbys: &Standbys{starting: 1}, made: templates{small: "s"}, class: small, wait: idle},
+		"a busy host":                  {count: Automatic, load: busyLoad + 1, made: templates{small: "s"}, class: small, wait: loadInterval},
+		"a busy host that must":        {count: 1, load: busyLoad + 1, made: templates{small: "s"}, class: small},
 		"one has just started":         {standbys: &Standbys{calm: now.Add(time.Second)}, made: templates{small: "s"}, class: small, wait: time.Second},
 		"it has just failed":           {standbys: &Standbys{retry: now.Add(time.Minute)}, made: templates{small: "s"}, class: small, wait: time.Minute},
 		"both, and the failure longer": {standbys: &Standbys{calm: now.Add(time.Second), retry: now.Add(time.Minute)}, made: templates{small: "s"}, class: small, wait: time.Minute},
@@ -46,7 +50,9 @@ func TestWhichIsMadeNext(t *testing.T) {
 		if s == nil {
 			s = &Standbys{}
 		}
-		s.Config = Config{Templates: c.made, Classes: []template.Class{small, large}, Room: func() uint64 { return c.room }}
+		s.Config = Config{Templates: c.made, Classes: []template.Class{small, large}, Room: func() uint64 { return c.room },
+			Count: c.count, Load: func() float64 { return c.load },
+		}
 		if class, wait := s.next(now, 1); class != c.class || wait != c.wait {
 			t.Errorf("%s: %v in %s, want %v in %s", name, class, wait, c.class, c.wait)
 		}
