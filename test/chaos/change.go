@@ -21,6 +21,7 @@ type load struct {
 	timeline  *Timeline
 	witness   *Witness
 	images    *images
+	hits      *tally
 	steps     int
 }
 

@@ -18,15 +18,36 @@ func (l *load) problems(ctx context.Context) []string {
 	if found := l.daemonProblems(ctx); len(found) > 0 {
 		return found // all else follows from it
 	}
+	return l.look(ctx, l.workloadProblems, l.jobProblems, l.podProblems, l.hostProblems)
+}
+
+// lasting are problems that no waiting mends.
+func (l *load) lasting(ctx context.Context) []string {
 	var found []string
-	for _, look := range []func(context.Context) ([]string, error){l.workloadProblems, l.jobProblems, l.podProblems, l.hostProblems} {
+	for _, o := range overlaps(l.witness.heard()) {
+		found = append(found, "what must never run twice at once did: "+o.String())
+	}
+	return append(found, l.look(ctx, l.countProblems, l.logProblems)...)
+}
+
+func (l *load) look(ctx context.Context, looks ...func(context.Context) ([]string, error)) []string {
+	var found []string
+	for _, look := range looks {
 		problems, err := look(ctx)
-		if err != nil {
-			problems = []string{err.Error()}
-		}
 		found = append(found, problems...)
+		if err != nil {
+			found = append(found, err.Error())
+		}
 	}
 	return found
+}
+
+func (l *load) countProblems(ctx context.Context) ([]string, error) {
+	list, err := l.Client.CoreV1().Pods(l.namespace).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return nil, err
+	}
+	return restartProblems(list.Items, l.hits.all(), l.witness.heard()), nil
 }
 
 func (l *load) daemonProblems(ctx context.Context) []string {
@@ -140,6 +161,14 @@ func state(pod corev1.Pod) string {
 	return strings.Join(parts, "; ")
 }
 
+func processes(inventory *hostv1.GetInventoryResponse) map[int]bool {
+	pids := map[int]bool{}
+	for _, m := range inventory.Machines {
+		pids[int(m.Pid)] = true
+	}
+	return pids
+}
+
 // hostProblems: the hosts have what the API server says, and nothing else.
 func (l *load) hostProblems(ctx context.Context) ([]string, error) {
 	// Before the pods, so that a pod that is new since cannot be missed.
@@ -155,5 +184,23 @@ func (l *load) hostProblems(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	return mismatches(pods.Items, inventories), nil
+	found := append(mismatches(pods.Items, inventories), sharedAddresses(pods.Items)...)
+	want := wantedNetworks(l.Hosts(), pods.Items)
+	for _, host := range l.Hosts() {
+		have, err := l.network(ctx, host)
+		if err != nil {
+			return found, err
+		}
+		found = append(found, networkMismatches(host, want[host], have)...)
+		left, err := l.fileProblems(host, pods.Items, inventories[host])
+		if err != nil {
+			return found, err
+		}
+		standbys, err := l.standbyProblems(ctx, host, processes(inventories[host]))
+		if err != nil {
+			return found, err
+		}
+		found = append(append(found, left...), standbys...)
+	}
+	return found, nil
 }

@@ -57,9 +57,18 @@ func draw[T any](random *rand.Rand, from []weighted[T]) T {
 	panic("weights do not add up")
 }
 
+// blow is a kind of thing that is killed, and which of those that there are.
+type blow struct {
+	victim Victim
+	which  uint64
+}
+
+func nextBlow(random *rand.Rand) blow { return blow{draw(random, victims), random.Uint64()} }
+
 // oneOf takes one of a list; false where it is empty. It always draws, so that what comes after does not depend on it.
-func oneOf[T any](random *rand.Rand, from []T) (T, bool) {
-	n := random.Uint64()
+func oneOf[T any](random *rand.Rand, from []T) (T, bool) { return pick(from, random.Uint64()) }
+
+func pick[T any](from []T, n uint64) (T, bool) {
 	if len(from) == 0 {
 		var none T
 		return none, false

@@ -43,3 +43,15 @@ func TestOneOfDrawsFromNothingToo(t *testing.T) {
 		t.Error("what comes after depends on the length of the list")
 	}
 }
+
+// TestShort: what make test draws has each kind of victim once at least, and the Supervisor, whose return takes longest, once.
+func TestShort(t *testing.T) {
+	random, _ := streams(Short.Seed)
+	count := map[Victim]int{}
+	for range int(Short.Duration/betweenKills) - 2 {
+		count[nextBlow(random).victim]++
+	}
+	if len(count) != len(victims) || count[Supervisor] != 1 {
+		t.Errorf("seed %d draws %v", Short.Seed, count)
+	}
+}

@@ -5,9 +5,11 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"slices"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -27,20 +29,40 @@ type killer struct {
 	namespace string
 	random    *rand.Rand
 	timeline  *Timeline
-	hits      map[string]int // machine id -> kills
+	hits      *tally
+}
+
+// tally counts the kills of each machine, by id.
+type tally struct {
+	mu     sync.Mutex
+	counts map[string]int
+}
+
+func newTally() *tally { return &tally{counts: map[string]int{}} }
+
+func (t *tally) add(id string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.counts[id]++
+}
+
+func (t *tally) all() map[string]int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return maps.Clone(t.counts)
 }
 
 // strike kills one victim. Where there is none of its kind at the moment, nothing happens.
 func (k *killer) strike(ctx context.Context) {
-	victim := draw(k.random, victims)
-	switch victim {
+	b := nextBlow(k.random)
+	switch b.victim {
 	case PodMachine, ImageMachine:
-		k.strikeMachine(ctx, victim)
+		k.strikeMachine(ctx, b)
 	case Supervisor, Registry:
-		k.strikeDaemon(victim, string(victim))
+		k.strikeDaemon(b.victim, string(b.victim))
 	default:
-		host, _ := oneOf(k.random, k.Hosts())
-		k.strikeDaemon(victim, host+"-"+string(victim))
+		host, _ := pick(k.Hosts(), b.which)
+		k.strikeDaemon(b.victim, host+"-"+string(b.victim))
 	}
 }
 
@@ -59,19 +81,19 @@ func (k *killer) strikeDaemon(victim Victim, name string) {
 // imageWait is how long a machine of the image service is waited for: it lives for seconds only.
 const imageWait = 3 * time.Second
 
-func (k *killer) strikeMachine(ctx context.Context, victim Victim) {
-	candidates := k.candidates(ctx, victim)
-	for end := time.Now().Add(imageWait); victim == ImageMachine && len(candidates) == 0 && time.Now().Before(end) && ctx.Err() == nil; {
+func (k *killer) strikeMachine(ctx context.Context, b blow) {
+	candidates := k.candidates(ctx, b.victim)
+	for end := time.Now().Add(imageWait); b.victim == ImageMachine && len(candidates) == 0 && time.Now().Before(end) && ctx.Err() == nil; {
 		pause(ctx, 100*time.Millisecond)
-		candidates = k.candidates(ctx, victim)
+		candidates = k.candidates(ctx, b.victim)
 	}
-	machine, ok := oneOf(k.random, candidates)
+	machine, ok := pick(candidates, b.which)
 	if !ok {
 		return
 	}
-	if killVMM(machine) {
-		k.hits[machine.Id]++
-		k.timeline.note("kill "+string(victim), "%s %s, process %d", cmp.Or(machine.Name, machine.Personality), machine.Id, machine.Pid)
+	if k.killVMM(machine) {
+		k.hits.add(machine.Id)
+		k.timeline.note("kill "+string(b.victim), "%s %s, process %d", cmp.Or(machine.Name, machine.Personality), machine.Id, machine.Pid)
 	}
 }
 
@@ -82,6 +104,7 @@ func (k *killer) candidates(ctx context.Context, victim Victim) []*hostv1.Invent
 		mode = "unmanaged"
 	}
 	var found []*hostv1.InventoryMachine
+	hits := k.hits.all()
 	for _, host := range k.Hosts() {
 		inventory, err := k.Inventory(ctx, host)
 		if err != nil {
@@ -89,7 +112,7 @@ func (k *killer) candidates(ctx context.Context, victim Victim) []*hostv1.Invent
 		}
 		for _, m := range inventory.Machines {
 			foreign := victim == PodMachine && m.Labels["namespace"] != k.namespace
-			if m.Mode == mode && !foreign && m.Pid > 0 && k.hits[m.Id] < maxHits {
+			if m.Mode == mode && !foreign && m.Pid > 0 && hits[m.Id] < maxHits {
 				found = append(found, m)
 			}
 		}
@@ -100,14 +123,14 @@ func (k *killer) candidates(ctx context.Context, victim Victim) []*hostv1.Invent
 	return found
 }
 
-// killVMM kills the process of a machine unless the pid has come to mean another since the inventory was taken.
-func killVMM(m *hostv1.InventoryMachine) bool {
+// killVMM kills the process of a machine unless the pid has come to mean one of others since the inventory was taken.
+func (c *Cluster) killVMM(m *hostv1.InventoryMachine) bool {
 	id, ok := process.Find(int(m.Pid))
 	if !ok {
 		return false
 	}
 	command, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", id.PID))
-	return err == nil && bytes.Contains(command, []byte(m.Id)) && id.Signal(unix.SIGKILL) == nil
+	return err == nil && bytes.Contains(command, []byte(c.RunDir()+"/")) && id.Signal(unix.SIGKILL) == nil
 }
 
 func pause(ctx context.Context, d time.Duration) {

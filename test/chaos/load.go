@@ -15,6 +15,7 @@ import (
 const (
 	deployments = 3
 	maxReplicas = 3
+	setPort     = 18473
 	// maxJobs that are not over at once, so that a small machine has a chance.
 	maxJobs = 3
 	// endless retries: what chaos kills is not the job's fault.
@@ -30,6 +31,7 @@ func (l *load) template(app, script string, policy corev1.RestartPolicy) corev1.
 			TerminationGracePeriodSeconds: new(int64(2)),
 			Containers: []corev1.Container{{
 				Name: "c", Image: l.images.first(), Command: []string{"sh", "-c", script},
+				Env: []corev1.EnvVar{{Name: "POD_UID", ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{FieldPath: "metadata.uid"}}}},
 				Resources: corev1.ResourceRequirements{
 					Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("10m")},
 					Limits:   corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("32Mi")},
@@ -39,7 +41,7 @@ func (l *load) template(app, script string, policy corev1.RestartPolicy) corev1.
 	}
 }
 
-const idle = `trap "exit 143" TERM; while :; do sleep 1; done`
+const idle = `trap "exit 143" TERM; n=0; while :; do echo $n; n=$((n+1)); sleep 1; done`
 
 func selector(app string) *metav1.LabelSelector {
 	return &metav1.LabelSelector{MatchLabels: map[string]string{"app": app}}
@@ -65,14 +67,13 @@ func (l *load) base(ctx context.Context) error {
 	return l.cron(ctx)
 }
 
-// set is a StatefulSet: a pod of a name runs once at most.
+// set is a StatefulSet: a pod of a name runs once at most. It has a port of its host.
 func (l *load) set(ctx context.Context) error {
+	template := l.template("db", l.witness.script("$(hostname)", 0), corev1.RestartPolicyAlways)
+	template.Spec.Containers[0].Ports = []corev1.ContainerPort{{ContainerPort: setPort, HostPort: setPort}}
 	_, err := l.Client.AppsV1().StatefulSets(l.namespace).Create(ctx, &appsv1.StatefulSet{
 		ObjectMeta: metav1.ObjectMeta{Name: "db"},
-		Spec: appsv1.StatefulSetSpec{
-			Replicas: new(int32(1)), Selector: selector("db"),
-			Template: l.template("db", l.witness.script("$(hostname)", 0), corev1.RestartPolicyAlways),
-		},
+		Spec:       appsv1.StatefulSetSpec{Replicas: new(int32(1)), Selector: selector("db"), Template: template},
 	}, metav1.CreateOptions{})
 	return err
 }

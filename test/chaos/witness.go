@@ -111,9 +111,9 @@ func (w *Witness) script(key string, beats int) string {
 	loop, last := "while :; do", ""
 	if beats > 0 {
 		loop = fmt.Sprintf("while [ $i -lt %d ]; do", beats)
-		last = `; until timeout 5 wget -q -O /dev/null "$url&end"; do sleep 1; done`
+		last = `; until timeout 5 wget -q -O /dev/null "$url&end"; do sleep 1; done; echo ` + lastWord
 	}
 	return fmt.Sprintf(`trap "exit 143" TERM
-url="http://%s/beat?key=%s&run=$(hostname)-$(cat /proc/sys/kernel/random/uuid)"
-i=0; %s timeout 5 wget -q -O /dev/null "$url" && i=$((i+1)); sleep 1; done%s`, w.address, key, loop, last)
+url="http://%s/beat?key=%s&run=$POD_UID/$(cat /proc/sys/kernel/random/uuid)"
+n=0; i=0; %s echo $n; n=$((n+1)); timeout 5 wget -q -O /dev/null "$url" && i=$((i+1)); sleep 1; done%s`, w.address, key, loop, last)
 }

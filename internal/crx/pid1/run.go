@@ -5,7 +5,6 @@
 package pid1
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -55,7 +54,7 @@ func prepare() (Params, error) {
 	if err := setHostname(params.Hostname); err != nil {
 		return Params{}, err
 	}
-	return params, errors.Join(raiseLoopback(), quieten())
+	return params, raiseLoopback()
 }
 
 // bootTime is how long the machine has been up.

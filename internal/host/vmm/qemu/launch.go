@@ -48,8 +48,7 @@ func (q *QEMU) Launch(m vmm.Machine) (*vmm.Process, error) {
 	}
 	cmd := exec.Command(q.Binary, arguments(m, fd)...)
 	cmd.Dir = "/"
-	// One arena: the threads of a VMM allocate little at the same time, and what each arena keeps for later adds up.
-	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C", "MALLOC_ARENA_MAX=1"}
+	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"}
 	cmd.Stdout, cmd.Stderr = log, log
 	// What m holds belongs to the caller, the rest to this function.
 	cmd.ExtraFiles = append(files, given(m)...)
