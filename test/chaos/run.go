@@ -55,8 +55,8 @@ func Run(ctx context.Context, c *Cluster, o Options) (*Timeline, error) {
 	if err := l.base(ctx); err != nil {
 		return timeline, fmt.Errorf("workloads: %w", err)
 	}
-	// The base must be up once, or a broken instance would show as chaos.
-	if err := l.settle(ctx, o.Settle, l.problems); err != nil {
+	// The base must be up once, or a broken instance would show as chaos. Jobs come and go all the time.
+	if err := l.settle(ctx, o.Settle, func(ctx context.Context) []string { return l.look(ctx, l.workloadProblems) }); err != nil {
 		return timeline, l.failure(ctx, "before any kill", err)
 	}
 	timeline.note("begin", "seed %d, %s", o.Seed, o.Duration)
