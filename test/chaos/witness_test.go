@@ -1,6 +1,8 @@
 package chaos
 
 import (
+	"os"
+	"os/exec"
 	"strings"
 	"testing"
 )
@@ -37,5 +39,28 @@ func beatsOf(text string) []Beat {
 func TestEnded(t *testing.T) {
 	if got := ended(beatsOf("a/1 a/1! a/1! a/2 b/3! a/4!"), "a"); got != 2 {
 		t.Errorf("%d runs came to their end, want 2", got)
+	}
+}
+
+// TestScript runs what pods run.
+func TestScript(t *testing.T) {
+	const busybox = "/bin/busybox"
+	if _, err := os.Stat(busybox); err != nil {
+		t.Skip("no busybox")
+	}
+	w, err := newWitness("127.0.0.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.close()
+	command := exec.Command(busybox, "sh", "-c", w.script("job", 2))
+	command.Env = []string{"POD_UID=uid", "PATH=/bin:/usr/bin"}
+	log, err := command.Output()
+	if problem := counterProblem(string(log), true); err != nil || problem != "" || !strings.HasPrefix(string(log), "0\n1\n") {
+		t.Errorf("%v %s: %q", err, problem, log)
+	}
+	beats := w.heard()
+	if ended(beats, "job") != 1 || runsOf(beats)["uid"] != 1 || len(overlaps(beats)) > 0 {
+		t.Errorf("the witness heard %+v", beats)
 	}
 }
