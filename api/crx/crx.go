@@ -40,6 +40,13 @@ const (
 	NotifyRehearse = 'r'
 )
 
+// Disks of a rehearsal by LUN, both with an empty ext4, the second read only. No other disk has these, so that it does not matter when
+// the guest's kernel notices that they are gone.
+const (
+	RehearsalDisk  = 254
+	RehearsalImage = 255
+)
+
 // Message is one line on the init channel. Exactly one field is set.
 //
 // Either end may go away at any time; what is under way is then lost. PID 1 announces its state, Ready or Exited, to every
@@ -86,7 +93,8 @@ type PowerOff struct {
 // answers with Ready.
 type Identity struct {
 	// Rehearse makes it one for the time of a rehearsal only: the personality does once what it will be asked to do, so that an
-	// emulator has translated the code, and is held again. PID 1 answers with Held, and another Identity follows.
+	// emulator has translated the code, and is held again. PID 1 answers with Held, and another Identity follows. The machine has
+	// the disks [RehearsalDisk] and [RehearsalImage] meanwhile.
 	Rehearse bool `json:"rehearse,omitempty"`
 	// Entropy for the kernel's random number generator, at least 64 bytes.
 	Entropy []byte `json:"entropy"`

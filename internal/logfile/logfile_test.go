@@ -219,3 +219,28 @@ func TestAnEntryThatDoesNotFitIsLeftOutWhole(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
+
+// A container goes on writing while its log is read.
+func TestReadEndsWhereTheLogEnded(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	w, err := Create(path, Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	write(t, w, "stdout", "a\nb\n")
+	for _, q := range []Query{{TailLines: 1}, {TailLines: -1, Since: time.Unix(1, 0)}} {
+		var out bytes.Buffer
+		busy := writer(func(p []byte) (int, error) {
+			write(t, w, "stdout", "more\n")
+			return out.Write(p)
+		})
+		before := texts(t, path, q)
+		if err := Read(t.Context(), busy, path, q); err != nil {
+			t.Fatal(err)
+		}
+		if got := joined(t, out.String()); got != before {
+			t.Errorf("%+v: %q, want %q", q, got, before)
+		}
+	}
+}

@@ -22,7 +22,8 @@ type Query struct {
 	Since     time.Time // zero for all
 }
 
-// Read copies what the log holds to w, in the log format.
+// Read copies what the log holds when it is called to w, in the log format: a container that writes faster than w takes does
+// not hold the reader, nor make its last lines more than asked for.
 func Read(ctx context.Context, w io.Writer, path string, q Query) error {
 	f, err := copyPresent(ctx, w, path, q)
 	if err != nil {
@@ -73,9 +74,10 @@ func Follow(ctx context.Context, w io.Writer, path string, q Query, ended <-chan
 type part struct {
 	*os.File
 	number int
+	end    int64 // when it was opened
 }
 
-// copyPresent returns the newest file, read to its end.
+// copyPresent returns the newest file, read to where its end was.
 func copyPresent(ctx context.Context, w io.Writer, path string, q Query) (part, error) {
 	parts, err := openAll(path)
 	if err != nil {
@@ -89,7 +91,7 @@ func copyPresent(ctx context.Context, w io.Writer, path string, q Query) (part, 
 		return part{}, fmt.Errorf("read the log: %w", err)
 	}
 	for _, p := range parts[first:] {
-		if err := copySince(ctx, w, p.File, q.Since); err != nil {
+		if err := copySince(ctx, w, p, q.Since); err != nil {
 			newest.Close()
 			return part{}, err
 		}
@@ -113,12 +115,25 @@ func openAll(path string) ([]part, error) {
 			closeAll(parts)
 			return nil, err
 		}
-		parts = append(parts, part{f, n})
+		end, err := size(f)
+		parts = append(parts, part{f, n, end})
+		if err != nil {
+			closeAll(parts)
+			return nil, err
+		}
 	}
 	if len(parts) == 0 {
 		return nil, &os.PathError{Op: "open", Path: path, Err: os.ErrNotExist}
 	}
 	return parts, nil
+}
+
+func size(f *os.File) (int64, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), nil
 }
 
 func closeAll(parts []part) {
@@ -133,7 +148,7 @@ func seekTail(parts []part, n int64) (int, error) {
 		return 0, nil
 	}
 	for i, p := range slices.Backward(parts) {
-		offset, missing, err := tailOffset(p.File, n)
+		offset, missing, err := tailOffset(p, p.end, n)
 		if err != nil {
 			return 0, err
 		}
@@ -147,11 +162,10 @@ func seekTail(parts []part, n int64) (int, error) {
 	return 0, nil
 }
 
-// tailOffset finds where the last n lines of f begin, and how many are missing when it has fewer.
-func tailOffset(f *os.File, n int64) (offset, missing int64, err error) {
-	end, err := f.Seek(0, io.SeekEnd)
-	if err != nil || n == 0 {
-		return end, 0, err
+// tailOffset finds where the last n lines before the end begin, and how many are missing when there are fewer.
+func tailOffset(f io.ReaderAt, end, n int64) (offset, missing int64, err error) {
+	if n == 0 {
+		return end, 0, nil
 	}
 	block := make([]byte, 32<<10)
 	seen := int64(-1) // the end of the last line begins no line
@@ -170,13 +184,17 @@ func tailOffset(f *os.File, n int64) (offset, missing int64, err error) {
 	return 0, n - max(seen+1, 0), nil
 }
 
-func copySince(ctx context.Context, w io.Writer, f *os.File, since time.Time) error {
-	r := bufio.NewReaderSize(f, 64<<10)
+func copySince(ctx context.Context, w io.Writer, p part, since time.Time) error {
+	offset, err := p.Seek(0, io.SeekCurrent)
+	if err != nil {
+		return err
+	}
+	r := bufio.NewReaderSize(io.LimitReader(p, p.end-offset), 64<<10)
 	for !since.IsZero() && ctx.Err() == nil {
 		line, err := r.ReadBytes('\n')
 		if err != nil {
 			// A line that is still being written is read again by the next one.
-			_, err := f.Seek(-int64(len(line)), io.SeekCurrent)
+			_, err := p.Seek(-int64(len(line)), io.SeekCurrent)
 			return err
 		}
 		if e, err := Parse(line); err == nil && !e.Time.Before(since) {
@@ -219,7 +237,7 @@ func copyNew(ctx context.Context, w io.Writer, path string, p part) (part, error
 		if err != nil {
 			return part{}, fmt.Errorf("read the log: %w", err)
 		}
-		p = part{f, next}
+		p = part{File: f, number: next}
 	}
 }
 

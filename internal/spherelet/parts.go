@@ -77,6 +77,7 @@ func (p *parts) run(ctx context.Context) error {
 	tlsConfig.ClientAuth = tls.VerifyClientCertIfGiven
 	starts := podstarts.NewRecorder(p.metrics)
 	p.agent = node.NewAgent(machine, p.kube, p.host.Host, p.host.Images)
+	p.agent.Tell(p.events)
 	p.view = hypervisor.NewView(p.host.Machines, func(id string, m *hostv1.VirtualMachine) { p.workers.SetMachine(id, m) })
 	p.workers = podworker.NewManager(ctx, p.shared(ctx, keep, starts))
 	p.guard(thresholds)

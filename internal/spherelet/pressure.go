@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/klog/v2"
 
+	hostv1 "pacific/api/host/v1"
 	"pacific/internal/spherelet/admission"
 	"pacific/internal/spherelet/eviction"
 	"pacific/internal/spherelet/node"
@@ -36,6 +37,7 @@ func (p *parts) guard(config eviction.Config) {
 	p.eviction = &eviction.Manager{
 		Config:  config,
 		Levels:  p.agent.Levels,
+		Reclaim: p.reclaim,
 		Pods:    func(ctx context.Context) []eviction.Usage { return p.workers.Usage(ctx) },
 		Evict:   p.evict,
 		Changed: p.agent.Poke,
@@ -59,6 +61,17 @@ func (p *parts) guard(config eviction.Config) {
 		}
 		return nil
 	})
+}
+
+// reclaim lets hostd remove all images that nothing uses.
+func (p *parts) reclaim(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	if _, err := p.host.Images.CollectGarbage(ctx, &hostv1.CollectGarbageRequest{FreeBytes: node.AllImages}); err != nil {
+		return err
+	}
+	p.agent.Look(ctx)
+	return nil
 }
 
 func (p *parts) evict(ctx context.Context, victim *eviction.Victim) error {

@@ -53,7 +53,7 @@ func New() (*Agent, error) {
 func (a *Agent) Run(ctx context.Context, port string) error {
 	go func() { _ = a.rpc.Serve(ctx, a.calls) }()
 	rehearse := func() {
-		if err := Rehearse(ctx); err != nil {
+		if err := RehearseFully(ctx); err != nil {
 			fmt.Fprintln(os.Stderr, "agent: rehearsal:", err)
 		}
 	}

@@ -8,11 +8,14 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strings"
 	"time"
 
 	agentv1 "pacific/api/agent/v1"
 	"pacific/api/crx"
 	"pacific/internal/channel"
+	"pacific/internal/crx/agent/network"
 
 	"golang.org/x/sys/unix"
 )
@@ -26,28 +29,45 @@ const rehearsalTimeout = 2 * time.Minute
 const rehearsalDir = runDir + "/rehearsal"
 
 // Rehearse runs a throw-away pod in the machine of a template, by the same calls as a host: what is done once in the life of a process
-// or of a kernel is then done in all clones. The pod has no network, since the kernel makes the secrets of its connections when
-// it first has one.
-func Rehearse(ctx context.Context) (err error) {
-	ctx, cancel := context.WithTimeout(ctx, rehearsalTimeout)
-	defer cancel()
-	defer func() {
-		err = errors.Join(err, clearRehearsal())
-		runtime.GC() // what it left, lest each clone collects it
-	}()
+// or of a kernel is then done in all clones. The pod has neither disks, which a template has not, nor a network, since the kernel
+// makes the secrets of its connections when it first has one.
+func Rehearse(ctx context.Context) error {
 	disk := filepath.Join(rehearsalDir, "disk")
 	if err := errors.Join(os.MkdirAll(disk, 0o755), os.Symlink(disk, ephemeralDir)); err != nil {
 		return err
 	}
+	return perform(ctx, rehearsalPod())
+}
+
+// RehearseFully does it with disks and network, in a clone that is an individual for the time.
+func RehearseFully(ctx context.Context) error {
+	pod := rehearsalPod()
+	pod.Ephemeral = &agentv1.Disk{Lun: crx.RehearsalDisk, Filesystem: "ext4"}
+	pod.Volumes = append(pod.Volumes, &agentv1.Volume{Name: "image", Source: &agentv1.Volume_Image{
+		Image: &agentv1.Disk{Lun: crx.RehearsalImage, Filesystem: "ext4", ReadOnly: true},
+	}})
+	pod.Containers[0].Mounts = append(pod.Containers[0].Mounts, &agentv1.Mount{Volume: "image", Path: "/run/image", ReadOnly: true})
+	// An address for documentation, RFC 5737. Nothing is sent: the host's end is down.
+	pod.Network = &agentv1.Network{Addresses: []string{"192.0.2.2/32"}, Gateways: []string{"192.0.2.1"}, GatewayMac: "02:00:00:00:00:01"}
+	return perform(ctx, pod)
+}
+
+func perform(ctx context.Context, pod *agentv1.Pod) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, rehearsalTimeout)
+	defer cancel()
+	defer func() {
+		err = errors.Join(err, clearRehearsal(ctx, pod))
+		runtime.GC() // what it left, lest each clone collects it
+	}()
 	a, err := New()
 	if err != nil {
 		return err
 	}
 	a.image = "/" // the machine's own
-	return a.rehearse(ctx)
+	return a.rehearse(ctx, pod)
 }
 
-func (a *Agent) rehearse(ctx context.Context) error {
+func (a *Agent) rehearse(ctx context.Context, pod *agentv1.Pod) error {
 	serving, stop := context.WithCancel(ctx)
 	defer stop()
 	host, guest := net.Pipe()
@@ -73,12 +93,12 @@ func (a *Agent) rehearse(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return play(ctx, agentv1.NewAgentClient(client))
+	return play(ctx, agentv1.NewAgentClient(client), pod)
 }
 
 // play starts the pod and waits for its end.
-func play(ctx context.Context, agent agentv1.AgentClient) error {
-	if _, err := agent.Start(ctx, &agentv1.StartRequest{Pod: rehearsalPod()}); err != nil {
+func play(ctx context.Context, agent agentv1.AgentClient, pod *agentv1.Pod) error {
+	if _, err := agent.Start(ctx, &agentv1.StartRequest{Pod: pod}); err != nil {
 		return err
 	}
 	watch, err := agent.Watch(ctx, &agentv1.WatchRequest{})
@@ -119,9 +139,27 @@ func rehearsalPod() *agentv1.Pod {
 }
 
 // clearRehearsal leaves the machine as it was.
-func clearRehearsal() error {
-	if err := unix.Unmount(shmDir, unix.MNT_DETACH); err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOENT) {
-		return fmt.Errorf("unmount %s: %w", shmDir, err)
+func clearRehearsal(ctx context.Context, pod *agentv1.Pod) error {
+	targets, err := mountsBelow(runDir)
+	for _, target := range slices.Backward(targets) {
+		if unmounted := unix.Unmount(target, unix.MNT_DETACH); unmounted != nil {
+			err = errors.Join(err, fmt.Errorf("unmount %s: %w", target, unmounted))
+		}
 	}
-	return errors.Join(os.RemoveAll(ephemeralDir), os.RemoveAll(runDir))
+	return errors.Join(err, network.Clear(ctx, pod.GetNetwork()), os.RemoveAll(ephemeralDir), os.RemoveAll(runDir))
+}
+
+// mountsBelow a directory, in the order in which they were made. See proc_pid_mountinfo(5).
+func mountsBelow(dir string) ([]string, error) {
+	text, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return nil, err
+	}
+	var targets []string
+	for line := range strings.Lines(string(text)) {
+		if fields := strings.Fields(line); len(fields) > 4 && strings.HasPrefix(fields[4], dir+"/") {
+			targets = append(targets, fields[4])
+		}
+	}
+	return targets, nil
 }

@@ -5,6 +5,7 @@
 package pid1
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -54,7 +55,7 @@ func prepare() (Params, error) {
 	if err := setHostname(params.Hostname); err != nil {
 		return Params{}, err
 	}
-	return params, raiseLoopback()
+	return params, errors.Join(raiseLoopback(), quieten())
 }
 
 // bootTime is how long the machine has been up.

@@ -14,8 +14,8 @@ import (
 	"pacific/internal/host/vmm"
 )
 
-// answerTimeout is for a VMM's answer. It only works its main loop; on a busy host that may take a while.
-const answerTimeout = 20 * time.Second
+// answerLimit is for a VMM's answer, without the time that it waits for a processor. It only works its main loop.
+const answerLimit = 20 * time.Second
 
 // session is control over the VMM of one run.
 type session struct {
@@ -96,7 +96,7 @@ func (a *actor) listen(s *session) {
 
 // console reads the end of the guest's console and keeps it with the record, for people.
 func (a *actor) console(s *session) string {
-	ctx, cancel := context.WithTimeout(context.Background(), answerTimeout)
+	ctx, cancel := vmm.Patience(context.Background(), s.process, answerLimit)
 	defer cancel()
 	text, err := s.conn.Console(ctx)
 	if err != nil {

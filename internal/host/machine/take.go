@@ -56,7 +56,7 @@ func (a *actor) whileUp(do func(context.Context, *session) error) error {
 	if a.session == nil {
 		return errNoVMM
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), answerTimeout)
+	ctx, cancel := vmm.Patience(context.Background(), a.session.process, answerLimit)
 	defer cancel()
 	return do(ctx, a.session)
 }
@@ -79,7 +79,7 @@ func (a *actor) adopt(run uint32) (Event, error) {
 	if err != nil {
 		return ProcessGone{Run: run, At: time.Now()}, nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), answerTimeout)
+	ctx, cancel := vmm.Patience(context.Background(), process, answerLimit)
 	defer cancel()
 	err = a.host.Cgroups.Place(a.cgroup(), limits(record.Spec), process.PID)
 	var s *session

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"pacific/api/crx"
 	"pacific/internal/host/cgroup"
 	guest "pacific/internal/host/crx"
 	"pacific/internal/host/port"
@@ -109,10 +110,11 @@ func (s *Standbys) prepare(ctx context.Context, id string, class template.Class,
 		return nil, errors.Join(err, conn.Close())
 	}
 	made := &Standby{ID: id, Class: class, Process: process, Conn: conn, Init: init, template: copy.ID}
-	if err := made.rehearse(ctx, copy); err != nil {
-		return nil, errors.Join(err, init.Close(), conn.Close())
+	err = s.rehearse(ctx, made, copy)
+	var usage cgroup.Usage
+	if err == nil {
+		usage, err = s.Cgroups.Usage(group)
 	}
-	usage, err := s.Cgroups.Usage(group)
 	if err != nil {
 		return nil, errors.Join(err, init.Close(), conn.Close())
 	}
@@ -120,16 +122,44 @@ func (s *Standbys) prepare(ctx context.Context, id string, class template.Class,
 	return made, nil
 }
 
-// rehearse runs the clone, as somebody that no machine will be, until it has rehearsed, and stops it.
-func (s *Standby) rehearse(ctx context.Context, copy *template.Copy) error {
-	snapshotter, can := s.Conn.(vmm.Snapshotter)
-	pauser, also := s.Conn.(vmm.Pauser)
+// rehearse restores the clone, lets it rehearse with disks, and stops it.
+func (s *Standbys) rehearse(ctx context.Context, made *Standby, copy *template.Copy) error {
+	snapshotter, can := made.Conn.(vmm.Snapshotter)
+	pauser, also := made.Conn.(vmm.Pauser)
 	if !can || !also {
 		return errors.New("the VMM cannot clone and stop machines")
 	}
 	if err := snapshotter.Restore(ctx, copy.State); err != nil {
 		return err
 	}
+	disks := []vmm.Disk{{LUN: crx.RehearsalDisk}, {LUN: crx.RehearsalImage, ReadOnly: true}}
+	for _, disk := range disks {
+		if err := s.plug(ctx, made.Conn, disk); err != nil {
+			return err
+		}
+	}
+	if err := made.perform(ctx); err != nil {
+		return err
+	}
+	for _, disk := range disks {
+		if err := made.Conn.Unplug(ctx, disk.LUN); err != nil {
+			return err
+		}
+	}
+	return pauser.Pause(ctx)
+}
+
+func (s *Standbys) plug(ctx context.Context, conn vmm.Connection, disk vmm.Disk) error {
+	var err error
+	if disk.File, err = s.Scratch(ctx, disk.ReadOnly); err != nil {
+		return fmt.Errorf("disk of the rehearsal: %w", err)
+	}
+	defer disk.File.Close()
+	return conn.Plug(ctx, disk)
+}
+
+// perform runs the guest, as somebody that no machine will be, until it has rehearsed.
+func (s *Standby) perform(ctx context.Context) error {
 	if err := s.Conn.Run(ctx); err != nil {
 		return err
 	}
@@ -142,5 +172,5 @@ func (s *Standby) rehearse(ctx context.Context, copy *template.Copy) error {
 	if err := s.Init.Become(ctx, identity); err != nil {
 		return fmt.Errorf("rehearse: %w", err)
 	}
-	return pauser.Pause(ctx)
+	return nil
 }

@@ -3,6 +3,7 @@ package standby
 import (
 	"context"
 	"log/slog"
+	"os"
 	"slices"
 	"sync"
 	"time"
@@ -22,6 +23,10 @@ type Config struct {
 	// Classes of machines that are made to wait, Count of each; Automatic makes one where guests are emulated and none elsewhere.
 	Classes []template.Class
 	Count   int
+	// Scratch opens an empty file system that goes when it is closed.
+	Scratch func(ctx context.Context, readOnly bool) (*os.File, error)
+	// Load of the host's processors, as [Load].
+	Load func() float64
 	// Room is the memory in bytes that the host has for standby machines and more.
 	Room func() uint64
 }
@@ -119,20 +124,6 @@ func (s *Standbys) Bytes() uint64 {
 		sum += w.bytes
 	}
 	return sum
-}
-
-// IDs of those that wait.
-func (s *Standbys) IDs() map[string]bool {
-	ids := map[string]bool{}
-	if s == nil {
-		return ids
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, w := range s.waiting {
-		ids[w.ID] = true
-	}
-	return ids
 }
 
 // Counts of those that wait, by class.
@@ -258,6 +249,9 @@ func (s *Standbys) next(now time.Time, count int) (template.Class, time.Duration
 	}
 	if _, made := s.Templates.Current(class); !made {
 		return class, idle // its making pokes
+	}
+	if s.Count == Automatic && s.Load() > busyLoad {
+		return class, loadInterval
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -73,7 +73,7 @@ type Key struct {
 }
 
 // layout changes whenever the VMM's command line or the kernel's does.
-const layout = 1
+const layout = 2
 
 // ID of the template with this key: a file name.
 func (k Key) ID() string {

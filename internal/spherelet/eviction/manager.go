@@ -26,6 +26,8 @@ type Manager struct {
 	Config Config
 	// Levels of the signals that can be seen now.
 	Levels func() map[Signal]Level
+	// Reclaim frees what of the datastore no pod uses; Levels are fresh when it returns. It is asked before a pod goes for it.
+	Reclaim func(context.Context) error
 	// Pods that run on the node with what they use; asked only when one has to go.
 	Pods func(context.Context) []Usage
 	// Evict ends a pod and returns when nothing of it runs any more.
@@ -77,6 +79,9 @@ func (m *Manager) look(ctx context.Context, state *State) *Victim {
 	}
 	klog.InfoS("The host runs out of something", "signal", d.Starved.Signal, "available", d.Level.Available, "threshold", d.Starved.Value(d.Level.Capacity).String())
 	m.Events.Eventf(m.Node, v1.EventTypeWarning, "EvictionThresholdMet", "Attempting to reclaim %s", d.Starved.Signal.Resource())
+	if d = m.reclaim(ctx, state, d); d.Starved == nil {
+		return nil
+	}
 	victim := d.Choose(m.Config, m.Pods(ctx))
 	if victim == nil {
 		klog.InfoS("There is no pod that could be evicted", "signal", d.Starved.Signal)
@@ -85,6 +90,22 @@ func (m *Manager) look(ctx context.Context, state *State) *Victim {
 	klog.InfoS("Evicting pod", "pod", klog.KObj(victim.Pod), "message", victim.Message)
 	m.Events.Event(victim.Pod, v1.EventTypeWarning, Reason, victim.Message)
 	return victim
+}
+
+// reclaim is the decision after what no pod uses is gone.
+func (m *Manager) reclaim(ctx context.Context, state *State, d Decision) Decision {
+	if d.Starved.Signal.Condition() != v1.NodeDiskPressure {
+		return d
+	}
+	if err := m.Reclaim(ctx); err != nil {
+		klog.ErrorS(err, "Images that nothing uses could not be removed; a pod goes instead")
+		return d
+	}
+	after := state.Decide(m.Config, m.Levels(), time.Now())
+	if after.Starved == nil {
+		klog.InfoS("Removing unused images was enough", "signal", d.Starved.Signal)
+	}
+	return after
 }
 
 func (m *Manager) set(pressures []v1.NodeConditionType) {

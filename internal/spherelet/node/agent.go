@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/record"
 	"k8s.io/component-helpers/apimachinery/lease"
 	nodeutil "k8s.io/component-helpers/node/util"
 	"k8s.io/klog/v2"
@@ -54,6 +55,7 @@ type Agent struct {
 
 	pressures func() []v1.NodeConditionType
 	ready     func() error
+	collected collections
 }
 
 // NewAgent makes an agent.
@@ -66,6 +68,11 @@ func NewAgent(machine Machine, kube kubernetes.Interface, host hostv1.HostClient
 // before Run.
 func (a *Agent) Watch(pressures func() []v1.NodeConditionType, ready func() error) {
 	a.pressures, a.ready = pressures, ready
+}
+
+// Tell lets the agent record events of the node. It must be called before Run.
+func (a *Agent) Tell(events record.EventRecorder) {
+	a.collected = collections{events: events, node: &v1.ObjectReference{Kind: "Node", Name: a.machine.Name, UID: types.UID(a.machine.Name)}, told: time.Now()}
 }
 
 // Known is closed once hostd has said what the host is; before, nothing can be fitted into it.
@@ -124,7 +131,7 @@ func (a *Agent) Run(ctx context.Context) {
 		case <-a.poke:
 		case <-timer.C:
 		}
-		a.look(ctx)
+		a.Look(ctx)
 		next := ObserveEvery
 		if err := a.report(ctx); err != nil {
 			klog.ErrorS(err, "Node status could not be written; trying again")
@@ -140,8 +147,8 @@ func (a *Agent) Run(ctx context.Context) {
 	}
 }
 
-// look asks hostd once.
-func (a *Agent) look(ctx context.Context) {
+// Look asks hostd once.
+func (a *Agent) Look(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	host, err := a.host.GetHost(ctx, &hostv1.GetHostRequest{})
@@ -159,6 +166,7 @@ func (a *Agent) look(ctx context.Context) {
 		}
 		a.last, a.lostAt = host, time.Time{}
 		a.images = images(list.Images)
+		a.collected.tell(list.LastCollection)
 	case a.lostAt.IsZero():
 		a.lostAt = time.Now()
 	}

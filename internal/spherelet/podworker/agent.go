@@ -86,7 +86,18 @@ func (w *Worker) dial(ctx context.Context, socket string) (*agentlink.Link, agen
 }
 
 func agentFacts(s *agentv1.PodStatus) *AgentFacts {
-	return &AgentFacts{Started: s.Started, Finished: s.Started && s.Finished}
+	return &AgentFacts{Started: s.Started, Ran: agentRan(s), Finished: s.Started && s.Finished}
+}
+
+func agentRan(s *agentv1.PodStatus) bool {
+	for _, list := range [][]*agentv1.ContainerStatus{s.InitContainers, s.Containers} {
+		for _, c := range list {
+			if c.State.GetRunning() != nil || c.State.GetTerminated() != nil || c.LastTermination != nil {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // takeStatus is called with the lock held.

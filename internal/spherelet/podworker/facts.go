@@ -29,6 +29,7 @@ func podFacts(pod *v1.Pod) PodFacts {
 		Revision:     revision(pod),
 		Network:      networkReady(pod),
 		Never:        pod.Spec.RestartPolicy == v1.RestartPolicyNever,
+		Ran:          ran(pod),
 		StopGrace:    ptr.Deref(pod.Spec.TerminationGracePeriodSeconds, defaultGrace),
 		GraceSeconds: ptr.Deref(pod.DeletionGracePeriodSeconds, defaultGrace),
 	}
@@ -36,6 +37,17 @@ func podFacts(pod *v1.Pod) PodFacts {
 		f.Deadline = pod.Status.StartTime.Add(time.Duration(*d) * time.Second)
 	}
 	return f
+}
+
+func ran(pod *v1.Pod) bool {
+	for _, list := range [][]v1.ContainerStatus{pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses} {
+		for _, c := range list {
+			if c.State.Running != nil || c.State.Terminated != nil || c.LastTerminationState.Terminated != nil {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // Images reads the image controller's annotation; one that cannot be read is as good as none, for its writer will

@@ -195,7 +195,7 @@ func (p *planner) create() {
 		p.finish()
 		return
 	}
-	if p.HandedOver && p.Pod.Never && !p.pending[CreateMachine] {
+	if p.Ran && p.Pod.Never && !p.pending[CreateMachine] {
 		p.Outcome = MachineDied
 		p.finish()
 		return
@@ -210,7 +210,7 @@ func (p *planner) restart() {
 		p.Outcome = Completed
 		p.finish()
 		return
-	case p.HandedOver && p.Pod.Never:
+	case p.Ran && p.Pod.Never:
 		p.Outcome = MachineDied
 		p.finish()
 		return

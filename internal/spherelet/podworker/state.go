@@ -23,6 +23,9 @@ type State struct {
 	Attached bool
 	// HandedOver: the pod was given to an agent at some time, of this machine or an earlier one. Kept on disk.
 	HandedOver bool
+	// Ran: a container of the pod has been started at some time. With restartPolicy Never the pod then ends with its machine;
+	// before, the machine is started again, as the kubelet does with a sandbox.
+	Ran bool
 	// HoldForImages: an image failed, so there is no machine until all images are there.
 	HoldForImages bool
 	// Crashes in a row of the machine, for the back-off.
@@ -60,6 +63,7 @@ type PodFacts struct {
 	Resize       bool   // its resources are not those that were decided on
 	Network      bool   // the port is programmed
 	Never        bool   // restartPolicy
+	Ran          bool   // its status has a container that was started
 	Deadline     time.Time
 	StopGrace    int64 // the pod's own grace period, for an end that nobody asked for
 }
@@ -99,6 +103,7 @@ type AgentFacts struct {
 	Connected bool
 	Known     bool // its status is of the present start of the machine
 	Started   bool // it has the pod
+	Ran       bool // and has started a container of it
 	Finished  bool // nothing runs, nothing will
 }
 
@@ -155,6 +160,7 @@ func (s *State) String() string {
 		words = append(words, "machine="+[]string{"created", "running", "stopped"}[s.Machine.Phase])
 	}
 	say(s.Attached, "attached")
+	say(s.Ran, "ran")
 	say(s.Agent.Connected, "connected")
 	say(s.Agent.Known && !s.Agent.Started, "agent=idle")
 	say(s.Agent.Started && !s.Agent.Finished, "agent=has-pod")

@@ -119,6 +119,7 @@ func (s *State) apply(e Event, now time.Time) {
 		s.Agent = *e.Agent
 		s.Agent.Connected, s.Agent.Known = connected, true
 		s.HandedOver = s.HandedOver || s.Agent.Started
+		s.Ran = s.Ran || s.Agent.Ran
 	case e.AgentLost:
 		s.Agent.Connected = false
 		s.version++     // an update may not have arrived
@@ -159,6 +160,7 @@ func (s *State) applyPod(p PodFacts, now time.Time) {
 		delete(s.retries, Attach)
 		delete(s.retries, CreateMachine)
 	}
+	s.Ran = s.Ran || p.Ran
 	terminal := s.Pod.Terminal || p.Terminal
 	s.Pod = p
 	s.Pod.Terminal = terminal

@@ -101,7 +101,7 @@ func parse(d *datadriven.TestData, s *State, now *time.Time) (Event, error) {
 		if arg(0) == "lost" {
 			return Event{AgentLost: true}, nil
 		}
-		return Event{Agent: &AgentFacts{Started: arg(0) != "idle", Finished: arg(0) == "finished"}}, nil
+		return Event{Agent: &AgentFacts{Started: arg(0) != "idle", Ran: d.HasArg("ran"), Finished: arg(0) == "finished"}}, nil
 	case "done":
 		done := Done{Kind: Kind(arg(0)), Rejected: d.HasArg("rejected")}
 		if k := done.Kind; k == CreateMachine || k == StartMachine {

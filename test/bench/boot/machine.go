@@ -69,7 +69,7 @@ func Start(ctx context.Context, dir string, o Options) (*Machine, error) {
 func arguments(console string, o Options) []string {
 	cpu, acpi := "host", "off"
 	if o.Accelerator != "kvm" {
-		cpu = "max,la57=off"
+		cpu = "max,la57=off,erms=off"
 	}
 	if o.ACPI {
 		acpi = "on"

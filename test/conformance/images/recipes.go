@@ -16,7 +16,7 @@ var recipes = map[image.ImageID]recipe{
 	image.Agnhost:         agnhost,
 	image.AgnhostPrev:     agnhost,
 	image.APIServer:       {programs: map[string]string{"sample-apiserver": "sample-apiserver"}, config: v1.Config{Entrypoint: []string{"/sample-apiserver"}}},
-	image.BusyBox:         {packages: []string{"bash-static"}, entries: []imagebuild.Entry{shell}, config: v1.Config{Cmd: []string{"sh"}}},
+	image.BusyBox:         {packages: []string{"bash-static"}, entries: []imagebuild.Entry{secondShell}, config: v1.Config{Cmd: []string{"sh"}}},
 	image.Etcd:            {programs: map[string]string{"usr/local/bin/etcd": "etcd"}, entries: []imagebuild.Entry{imagebuild.Dir("var/etcd", 0o700)}, config: v1.Config{Cmd: []string{"/usr/local/bin/etcd"}}},
 	image.GlibcDnsTesting: {packages: []string{"bind9-dnsutils"}, config: v1.Config{Cmd: []string{"sh"}}},
 	image.Kitten:          pictures("kitten"),
@@ -30,6 +30,12 @@ var recipes = map[image.ImageID]recipe{
 
 // shell passes on variables whose names are no identifiers, as a newer busybox does and that of Debian does not.
 var shell = imagebuild.Symlink("bin/sh", "bash-static")
+
+// secondShell is the same where /bin/sh has to be that of busybox for its words: it comes first in the search path.
+var secondShell = imagebuild.Symlink("usr/bin/sh", "../../bin/bash-static")
+
+// osRelease: upstream's images are made from Alpine Linux, which a test looks for.
+var osRelease = imagebuild.File("etc/os-release", 0o644, []byte("ID=pacific-test-image\nPRETTY_NAME=\"busybox and Debian packages in place of Alpine Linux\"\n"))
 
 const agnhostPasswd = `root:x:0:0:root:/root:/bin/sh
 nobody:x:65534:65534:nobody:/nonexistent:/bin/false
@@ -54,6 +60,7 @@ var agnhost = recipe{
 		imagebuild.Symlink("agnhost-2", "agnhost"),
 		imagebuild.Symlink("bin/nc", "nc.openbsd"),
 		shell,
+		osRelease,
 		imagebuild.File("etc/passwd", 0o644, []byte(agnhostPasswd)),
 		imagebuild.File("etc/group", 0o644, []byte(agnhostGroup)),
 	},
@@ -72,7 +79,8 @@ func pictures(name string) recipe {
 			name + ".jpg": "test/images/" + name + "/html/" + name + ".jpg",
 			"data.json":   "test/images/" + name + "/html/data.json",
 		},
-		config: v1.Config{Entrypoint: []string{"/agnhost"}, Cmd: []string{"test-webserver"}, ExposedPorts: map[string]struct{}{"80/tcp": {}}},
+		entries: []imagebuild.Entry{osRelease},
+		config:  v1.Config{Entrypoint: []string{"/agnhost"}, Cmd: []string{"test-webserver"}, ExposedPorts: map[string]struct{}{"80/tcp": {}}},
 	}
 }
 

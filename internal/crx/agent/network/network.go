@@ -42,6 +42,28 @@ func Setup(ctx context.Context, n *agentv1.Network) error {
 	return nil
 }
 
+// Clear undoes Setup: the port is down, as in a machine that has just begun.
+func Clear(ctx context.Context, n *agentv1.Network) error {
+	if len(n.GetAddresses()) == 0 {
+		return nil
+	}
+	link, err := waitLink(ctx)
+	if err != nil {
+		return err
+	}
+	for _, a := range n.GetAddresses() {
+		addr, err := netlink.ParseAddr(a)
+		if err == nil {
+			err = netlink.AddrDel(link, addr)
+		}
+		if err != nil && !errors.Is(err, unix.EADDRNOTAVAIL) {
+			return fmt.Errorf("%s: address %s: %w", link.Attrs().Name, a, err)
+		}
+	}
+	// Routes and neighbours go with it.
+	return netlink.LinkSetDown(link)
+}
+
 // waitLink returns the VM's port.
 func waitLink(ctx context.Context) (netlink.Link, error) {
 	var found netlink.Link

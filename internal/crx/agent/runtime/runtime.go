@@ -12,7 +12,6 @@ import (
 	"sync"
 	"syscall"
 
-	_ "github.com/opencontainers/cgroups/devices" // the device filter
 	"github.com/opencontainers/runc/libcontainer"
 	_ "github.com/opencontainers/runc/libcontainer/nsenter" // becomes the container's process before Go starts
 	"github.com/opencontainers/runc/libcontainer/specconv"
@@ -37,6 +36,7 @@ type Runtime struct {
 func New(state string) *Runtime {
 	// libcontainer passes it on to the processes that it executes; they do one thing.
 	os.Setenv("GOMAXPROCS", "1")
+	keepDeviceFilters()
 	return &Runtime{state: state}
 }
 

@@ -67,8 +67,9 @@ func accelerator(m vmm.Machine) []string {
 	if m.VCPUs > 1 {
 		threads = "single"
 	}
-	// la57 off: five levels of page tables make every TLB miss of an emulated guest dearer.
-	return []string{"-accel", fmt.Sprintf("tcg,thread=%s,tb-size=%d", threads, cache), "-cpu", "max,la57=off"}
+	// la57 off: five levels of page tables make every TLB miss of an emulated guest dearer. erms off: the guest's kernel would clear and copy
+	// pages with rep stosb and movsb, fast on a processor; emulated they go byte by byte.
+	return []string{"-accel", fmt.Sprintf("tcg,thread=%s,tb-size=%d", threads, cache), "-cpu", "max,la57=off,erms=off"}
 }
 
 // memory in a file. QEMU opens it for writing even to map it privately, and keeps it open, so a file that machines share must be
