@@ -56,7 +56,7 @@ func (m *Manager) reserved(except string) uint64 {
 
 // admit keeps the reservations of running machines within the host's memory.
 func (m *Manager) admit(a *actor) error {
-	defer m.Relieve()
+	defer func() { go m.Relieve() }() // nobody waits for it
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if a.state().Phase.Active() {
