@@ -183,7 +183,7 @@ func TestKilledWhileTakingOver(t *testing.T) {
 	}
 }
 
-// A standby machine whose VMM was killed cannot be taken over: the machine is cloned.
+// A standby machine whose VMM was killed is not taken: the machine is cloned, and another one is made to wait.
 func TestStandbyThatIsDead(t *testing.T) {
 	h := newHost(t, "--templates", "test:1:128:1", "--standbys", "1")
 	h.awaitStandby()

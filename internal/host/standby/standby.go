@@ -32,6 +32,12 @@ type Standby struct {
 	bytes    uint64
 }
 
+// alive tells whether its process runs: the kernel ends it first when the host has no memory left.
+func (s *Standby) alive() bool {
+	now, err := vmm.Identify(s.Process.PID)
+	return err == nil && now == s.Process.Identity
+}
+
 // close gives up control.
 func (s *Standby) close() error {
 	return errors.Join(s.Init.Close(), s.Conn.Close(), s.Process.Close())

@@ -81,7 +81,7 @@ func (s *Standbys) Take(class template.Class) *Standby {
 	}
 	current, _ := s.Templates.Current(class)
 	s.mu.Lock()
-	i := slices.IndexFunc(s.waiting, func(w *Standby) bool { return w.Class == class && w.template == current })
+	i := slices.IndexFunc(s.waiting, func(w *Standby) bool { return w.Class == class && w.template == current && w.alive() })
 	if i < 0 {
 		s.mu.Unlock()
 		return nil
@@ -203,7 +203,7 @@ func (s *Standbys) Run(ctx context.Context) {
 		return
 	}
 	for ctx.Err() == nil {
-		s.giveUp(s.outdated)
+		s.giveUp(func(w *Standby) bool { return s.outdated(w) || !w.alive() })
 		class, wait := s.next(time.Now(), count)
 		if wait == 0 {
 			s.add(ctx, class)

@@ -1,6 +1,7 @@
 package standby
 
 import (
+	"os"
 	"testing"
 	"time"
 
@@ -59,16 +60,25 @@ func TestWhichIsMadeNext(t *testing.T) {
 	}
 }
 
-func TestTakesOnlyWhatIsUpToDate(t *testing.T) {
+func TestTakesOnlyWhatIsUpToDateAndRuns(t *testing.T) {
 	s := New(Config{Templates: templates{small: "new"}})
-	s.waiting = []*Standby{{ID: "a", Class: large, template: "new"}, {ID: "b", Class: small, template: "old"}, {ID: "c", Class: small, template: "new"}}
-	if got := s.Take(small); got == nil || got.ID != "c" {
+	process, err := vmm.Open(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer process.Close()
+	dead := &vmm.Process{Identity: vmm.Identity{PID: process.PID, StartTime: process.StartTime - 1, Boot: process.Boot}}
+	s.waiting = []*Standby{
+		{ID: "a", Class: large, template: "new", Process: process}, {ID: "b", Class: small, template: "old", Process: process},
+		{ID: "c", Class: small, template: "new", Process: dead}, {ID: "d", Class: small, template: "new", Process: process},
+	}
+	if got := s.Take(small); got == nil || got.ID != "d" {
 		t.Errorf("took %v", got)
 	}
 	if got := s.Take(small); got != nil {
 		t.Errorf("took %v", got)
 	}
-	if ids := len(s.waiting); ids != 2 {
+	if ids := len(s.waiting); ids != 3 {
 		t.Errorf("%d wait", ids)
 	}
 }
