@@ -108,6 +108,7 @@ func (r *reconciler) reconcile(ctx context.Context) error {
 		return err
 	}
 	prefixes, ports, want := r.desired(links.Ports())
+	r.onHostNetwork(plan.OnHostNetwork(ports))
 	r.watcher.OwnLinks.Store(ownLinks(links, ports))
 	if err := r.prepare(links, ports); err != nil {
 		return err
@@ -119,7 +120,6 @@ func (r *reconciler) reconcile(ctx context.Context) error {
 	if err := applyState(links, want); err != nil {
 		return err
 	}
-	r.onHostNetwork(plan.OnHostNetwork(ports))
 	r.announcePorts(ports)
 	return nil
 }

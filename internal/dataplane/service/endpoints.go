@@ -20,6 +20,8 @@ type hostEndpoints struct {
 	mu       sync.Mutex
 	proxier  config.EndpointSliceHandler // nil until attached
 	machines map[types.UID][]netip.Addr
+	known    bool                                            // the machines have been told
+	complete bool                                            // the slices are
 	slices   map[cache.ObjectName]*discoveryv1.EndpointSlice // as the API server has them
 }
 
@@ -33,6 +35,10 @@ func (h *hostEndpoints) attach(proxier config.EndpointSliceHandler) {
 func (h *hostEndpoints) setMachines(machines map[types.UID][]netip.Addr) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if !h.known {
+		h.known = true
+		defer h.begin()
+	}
 	if maps.EqualFunc(h.machines, machines, slices.Equal) {
 		return
 	}
@@ -70,7 +76,20 @@ func (h *hostEndpoints) OnEndpointSliceDelete(slice *discoveryv1.EndpointSlice) 
 }
 
 // OnEndpointSlicesSynced implements config.EndpointSliceHandler.
-func (h *hostEndpoints) OnEndpointSlicesSynced() { h.proxier.OnEndpointSlicesSynced() }
+func (h *hostEndpoints) OnEndpointSlicesSynced() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.complete = true
+	h.begin()
+}
+
+// begin lets the proxier replace the rules of the dataplane before this one, once all is known that they are made of. It is
+// called with the lock held.
+func (h *hostEndpoints) begin() {
+	if h.known && h.complete {
+		h.proxier.OnEndpointSlicesSynced()
+	}
+}
 
 // withMachines is the slice with the machines' addresses of the pods among its endpoints; the slice itself if there are none.
 func withMachines(slice *discoveryv1.EndpointSlice, machines map[types.UID][]netip.Addr) *discoveryv1.EndpointSlice {

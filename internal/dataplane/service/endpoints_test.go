@@ -61,6 +61,12 @@ func TestHostEndpoints(t *testing.T) {
 		}
 		return out
 	}
+	h.attach(proxier)
+	h.OnEndpointSlicesSynced()
+	expect() // the machines are not known yet
+	h.setMachines(machines("node-pod=10.244.1.5"))
+	expect("synced")
+	h = &hostEndpoints{}
 	h.setMachines(machines("node-pod=10.244.1.5")) // before there is a proxier
 	h.attach(proxier)
 	web := slice("web", discoveryv1.AddressTypeIPv4, "node-pod=192.0.2.1", "pod=10.244.1.9", "=192.0.2.1")
