@@ -80,7 +80,7 @@ func (s *Standbys) launch(ctx context.Context, id string, uid uint32, class temp
 func (s *Standbys) machine(id string, uid uint32, class template.Class, copy *template.Copy) (vmm.Machine, error) {
 	m := vmm.Machine{
 		ID: id, Dir: s.Dir(id), Accelerator: s.Accelerator(), VCPUs: class.VCPUs, MemoryBytes: class.MemoryBytes, UID: uid,
-		Kernel: &vmm.Kernel{ACPI: s.Guest.Modular()}, Memory: &vmm.Memory{File: copy.Memory, Clone: true},
+		Kernel: &vmm.Kernel{ACPI: s.Guest.Modular()}, Memory: &vmm.Memory{File: copy.Memory, Clone: true}, Standby: true,
 	}
 	for i := range class.Ports {
 		tap, err := port.OpenSpare(id, i)

@@ -126,6 +126,8 @@ type Machine struct {
 	Ports    []Port
 	// Memory is where the guest's memory lies; nil for memory that the VMM allocates.
 	Memory *Memory
+	// Standby says that the machine waits, so as to start faster with what its VMM has learned: that may take more memory.
+	Standby bool
 }
 
 // Memory of a guest in a file, which has the guest's size. The VMM keeps a duplicate of File; the caller closes its own.

@@ -26,6 +26,10 @@ func TestArguments(t *testing.T) {
 			Kernel: &vmm.Kernel{Image: "/guest/vmlinux", Initrd: "/state/initrd/agent.cpio", CommandLine: "quiet crx.personality=agent crx.template=1"},
 			Ports:  []vmm.Port{{MAC: "02:50:56:00:00:03"}}, Memory: &vmm.Memory{Clone: true},
 		},
+		"standby": {
+			ID: "s", Dir: "/run/m/s", Accelerator: vmm.TCG, VCPUs: 1, MemoryBytes: 256 << 20, UID: 1900000004,
+			Kernel: &vmm.Kernel{}, Ports: []vmm.Port{{MAC: "02:50:56:00:00:04"}}, Memory: &vmm.Memory{Clone: true}, Standby: true,
+		},
 		"guest": {
 			ID: "b", Dir: "/run/m/b", Accelerator: vmm.KVM, VCPUs: 1, MemoryBytes: 1 << 30, UID: 1900000002, Firmware: "uefi",
 			Ports: []vmm.Port{{MAC: "02:50:56:00:00:02"}, {MAC: "02:50:56:00:00:03"}},

@@ -8,5 +8,9 @@ const vmmOverhead = 192 << 20
 // MemoryLimit is what the VMM of a guest with this memory may use at most. Page cache of the disks counts too, but the kernel takes
 // that back before it kills.
 func MemoryLimit(guest uint64, directKernel bool) uint64 {
-	return guest + guest/32 + TranslationCache(directKernel) + vmmOverhead
+	cache := uint64(systemCache)
+	if directKernel {
+		cache = standbyCache // the machine may be one
+	}
+	return guest + guest/32 + cache + vmmOverhead
 }
