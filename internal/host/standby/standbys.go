@@ -49,6 +49,7 @@ type Standbys struct {
 
 	mu       sync.Mutex
 	waiting  []*Standby
+	demand   demand
 	starting int       // machines that are being started
 	calm     time.Time // no machine is before then
 	failures int
@@ -83,6 +84,7 @@ func (s *Standbys) Take(class template.Class) *Standby {
 	s.mu.Lock()
 	i := slices.IndexFunc(s.waiting, func(w *Standby) bool { return w.Class == class && w.template == current && w.alive() })
 	if i < 0 {
+		s.demand.missed(class)
 		s.mu.Unlock()
 		return nil
 	}
@@ -203,7 +205,8 @@ func (s *Standbys) Run(ctx context.Context) {
 		return
 	}
 	for ctx.Err() == nil {
-		s.giveUp(func(w *Standby) bool { return s.outdated(w) || !w.alive() })
+		classes := s.wanted()
+		s.giveUp(func(w *Standby) bool { return !slices.Contains(classes, w.Class) || s.outdated(w) || !w.alive() })
 		class, wait := s.next(time.Now(), count)
 		if wait == 0 {
 			s.add(ctx, class)
@@ -243,7 +246,7 @@ const idle = time.Minute
 
 // next class to make one of, or how long to wait.
 func (s *Standbys) next(now time.Time, count int) (template.Class, time.Duration) {
-	class, missing := missing(s.Classes, s.Counts(), count)
+	class, missing := missing(s.wanted(), s.Counts(), count)
 	if !missing || s.Room() < leastRoom {
 		return class, idle
 	}
@@ -259,6 +262,13 @@ func (s *Standbys) next(now time.Time, count int) (template.Class, time.Duration
 		return class, idle // the end of the start pokes
 	}
 	return class, max(s.calm.Sub(now), s.retry.Sub(now), 0)
+}
+
+// wanted are the classes of which there are to be some, the most urgent first.
+func (s *Standbys) wanted() []template.Class {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.demand.classes(s.Classes)
 }
 
 // missing is the first class that has too few.
