@@ -14,7 +14,7 @@ import (
 const MaxConsole = 64 << 10
 
 // Bounds of the memory that TCG takes for translated code. What a pod's start runs takes 58 MiB, nearly all of it for once, and 26 do: to
-// translate again what did not stay takes a sixth of the start's processor time. A standby machine keeps it all, which is what it waits
+// translate again what did not stay makes the start of a clone half as long again. A standby machine keeps it all, which is what it waits
 // for. A whole guest system has a larger working set.
 const (
 	crxCache     = 26 << 20
