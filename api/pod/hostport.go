@@ -14,8 +14,8 @@ func HostPorts(pod *v1.Pod) []v1.ContainerPort {
 		}
 	}
 	for i := range pod.Spec.InitContainers {
-		if policy := pod.Spec.InitContainers[i].RestartPolicy; policy != nil && *policy == v1.ContainerRestartPolicyAlways {
-			add(&pod.Spec.InitContainers[i])
+		if c := &pod.Spec.InitContainers[i]; IsSidecar(c) {
+			add(c)
 		}
 	}
 	for i := range pod.Spec.Containers {

@@ -4,7 +4,6 @@ package host_test
 
 import (
 	"bufio"
-	"context"
 	"fmt"
 	"net"
 	"net/http"
@@ -16,7 +15,6 @@ import (
 	"time"
 
 	"github.com/vishvananda/netlink"
-	"google.golang.org/grpc"
 
 	hostv1 "pacific/api/host/v1"
 	"pacific/internal/host/vmm/qemu"
@@ -163,20 +161,7 @@ func TestKilledWhileTakingOver(t *testing.T) {
 	for i := range 5 {
 		h.awaitStandby()
 		id := fmt.Sprintf("chaos-%d", i)
-		ctx, cancel := context.WithCancel(h.ctx())
-		go h.machines.Create(ctx, &hostv1.CreateRequest{Spec: crxSpec(id), Start: true}, grpc.WaitForReady(false))
-		time.Sleep(time.Duration(i) * 14 * time.Millisecond)
-		h.kill()
-		cancel()
-		h.start()
-		h.again(func() error {
-			_, err := h.machines.Create(h.ctx(), &hostv1.CreateRequest{Spec: crxSpec(id), Start: true})
-			return err
-		})
-		vm := h.await(id, ready)
-		if answer := h.say(vm, "hello"); answer != "echo hello" {
-			t.Errorf("the guest answers %q", answer)
-		}
+		h.createKilledAfter(id, time.Duration(i)*14*time.Millisecond)
 		h.owned(1)
 		h.destroy(id)
 		h.owned(0)

@@ -279,21 +279,8 @@ func TestKilledAnyTime(t *testing.T) {
 	h := newHost(t)
 	for i := range 12 {
 		id := fmt.Sprintf("chaos-%d", i)
+		h.createKilledAfter(id, time.Duration(i)*12*time.Millisecond)
 		ctx, cancel := context.WithCancel(h.ctx())
-		go h.machines.Create(ctx, &hostv1.CreateRequest{Spec: crxSpec(id), Start: true}, grpc.WaitForReady(false))
-		time.Sleep(time.Duration(i) * 12 * time.Millisecond)
-		h.kill()
-		cancel()
-		h.start()
-		h.again(func() error {
-			_, err := h.machines.Create(h.ctx(), &hostv1.CreateRequest{Spec: crxSpec(id), Start: true})
-			return err
-		})
-		vm := h.await(id, ready)
-		if answer := h.say(vm, "hello"); answer != "echo hello" {
-			t.Errorf("the guest answers %q", answer)
-		}
-		ctx, cancel = context.WithCancel(h.ctx())
 		go h.machines.Destroy(ctx, &hostv1.DestroyRequest{Id: id}, grpc.WaitForReady(false))
 		time.Sleep(time.Duration(i) * 5 * time.Millisecond)
 		h.kill()
@@ -304,6 +291,25 @@ func TestKilledAnyTime(t *testing.T) {
 			return err
 		})
 		h.empty()
+	}
+}
+
+// createKilledAfter creates a machine and kills hostd after a time; with the next hostd it must come to be and answer.
+func (h *host) createKilledAfter(id string, after time.Duration) {
+	h.t.Helper()
+	ctx, cancel := context.WithCancel(h.ctx())
+	go h.machines.Create(ctx, &hostv1.CreateRequest{Spec: crxSpec(id), Start: true}, grpc.WaitForReady(false))
+	time.Sleep(after)
+	h.kill()
+	cancel()
+	h.start()
+	h.again(func() error {
+		_, err := h.machines.Create(h.ctx(), &hostv1.CreateRequest{Spec: crxSpec(id), Start: true})
+		return err
+	})
+	vm := h.await(id, ready)
+	if answer := h.say(vm, "hello"); answer != "echo hello" {
+		h.t.Errorf("the guest answers %q", answer)
 	}
 }
 

@@ -144,16 +144,7 @@ func (p *Prober) boot(ctx context.Context) error {
 	err = p.awaitReady(ctx, dir)
 	killed := process.Kill()
 	_, waited := process.Wait()
-	return errors.Join(err, killed, waited, process.Close(), p.complaint(err, dir))
-}
-
-// complaint adds the VMM's own words to a failure.
-func (p *Prober) complaint(failure error, dir string) error {
-	text, _ := os.ReadFile(filepath.Join(dir, vmm.LogFile))
-	if failure == nil || len(text) == 0 {
-		return nil
-	}
-	return errors.New(string(text))
+	return errors.Join(err, killed, waited, process.Close(), vmm.Complaint(err, dir))
 }
 
 func (p *Prober) awaitReady(ctx context.Context, dir string) error {

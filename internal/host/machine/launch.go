@@ -48,7 +48,7 @@ func (a *actor) boot(run uint32, record Record, copy *template.Copy) (*session, 
 	if err != nil {
 		return nil, err
 	}
-	defer closeTaps(config.Ports)
+	defer vmm.CloseTaps(config.Ports)
 	if copy != nil {
 		config.Memory = &vmm.Memory{File: copy.Memory, Clone: true}
 	}
@@ -159,7 +159,7 @@ func (a *actor) config(record Record) (vmm.Machine, error) {
 	for i := range spec.GetPorts() {
 		tap, err := port.Open(port.Name(a.id, i))
 		if err != nil {
-			closeTaps(config.Ports)
+			vmm.CloseTaps(config.Ports)
 			return config, err
 		}
 		config.Ports = append(config.Ports, vmm.Port{MAC: mac(spec, i), Tap: tap})
@@ -179,12 +179,6 @@ func (a *actor) kernel(c *hostv1.Crx, accelerator vmm.Accelerator) (*vmm.Kernel,
 	return &vmm.Kernel{
 		Image: a.host.Guest.Kernel(), Initrd: initrd, CommandLine: guest.CommandLine(boot), ACPI: a.host.Guest.Modular(),
 	}, nil
-}
-
-func closeTaps(ports []vmm.Port) {
-	for _, port := range ports {
-		port.Tap.Close()
-	}
 }
 
 func (a *actor) cgroup() string {

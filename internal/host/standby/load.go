@@ -1,11 +1,10 @@
 package standby
 
 import (
-	"os"
 	"runtime"
-	"strconv"
-	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // busyLoad is the load average of a minute, for each processor, above which none is made unless the administrator has said how many:
@@ -16,16 +15,14 @@ const (
 	loadInterval = 10 * time.Second
 )
 
+// loadUnit is a load average of one, as sysinfo(2) has it (SI_LOAD_SHIFT).
+const loadUnit = 1 << 16
+
 // Load is the host's load average of a minute for each of its processors; 0 where it cannot be read.
 func Load() float64 {
-	text, err := os.ReadFile("/proc/loadavg")
-	if err != nil {
+	var info unix.Sysinfo_t
+	if unix.Sysinfo(&info) != nil {
 		return 0
 	}
-	first, _, _ := strings.Cut(string(text), " ")
-	load, err := strconv.ParseFloat(first, 64)
-	if err != nil {
-		return 0
-	}
-	return load / float64(runtime.NumCPU())
+	return float64(info.Loads[0]) / loadUnit / float64(runtime.NumCPU())
 }

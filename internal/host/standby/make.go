@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -41,18 +40,9 @@ func (s *Standbys) make(ctx context.Context, class template.Class) (*Standby, er
 	}
 	made, err := s.launch(ctx, id, uid, class, copy)
 	if err != nil {
-		return nil, errors.Join(err, complaint(s.Dir(id)), s.Remove(id))
+		return nil, errors.Join(err, vmm.Complaint(err, s.Dir(id)), s.Remove(id))
 	}
 	return made, nil
-}
-
-// complaint is the VMM's own words.
-func complaint(dir string) error {
-	text, _ := os.ReadFile(filepath.Join(dir, vmm.LogFile))
-	if len(text) == 0 {
-		return nil
-	}
-	return errors.New(string(text))
 }
 
 func (s *Standbys) launch(ctx context.Context, id string, uid uint32, class template.Class, copy *template.Copy) (*Standby, error) {
@@ -61,9 +51,7 @@ func (s *Standbys) launch(ctx context.Context, id string, uid uint32, class temp
 		return nil, err
 	}
 	process, err := s.VMM.Launch(m)
-	for _, p := range m.Ports {
-		p.Tap.Close()
-	}
+	vmm.CloseTaps(m.Ports)
 	if err != nil {
 		return nil, err
 	}
@@ -85,9 +73,7 @@ func (s *Standbys) machine(id string, uid uint32, class template.Class, copy *te
 	for i := range class.Ports {
 		tap, err := port.OpenSpare(id, i)
 		if err != nil {
-			for _, p := range m.Ports {
-				p.Tap.Close()
-			}
+			vmm.CloseTaps(m.Ports)
 			return m, err
 		}
 		m.Ports = append(m.Ports, vmm.Port{MAC: port.MAC(id, i), Tap: tap})

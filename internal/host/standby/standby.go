@@ -134,16 +134,11 @@ func (t Traces) claim(random func(n uint32) uint32) (id string, uid uint32, err 
 	for {
 		uid = firstUID + random(uids)
 		id = idOf(uid)
-		err := os.Mkdir(t.Dir(id), 0o700)
-		if err == nil || !errors.Is(err, os.ErrExist) {
-			return id, uid, wrap("make its run directory", err)
+		switch err := os.Mkdir(t.Dir(id), 0o700); {
+		case err == nil:
+			return id, uid, nil
+		case !errors.Is(err, os.ErrExist):
+			return "", 0, fmt.Errorf("make its run directory: %w", err)
 		}
 	}
-}
-
-func wrap(what string, err error) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("%s: %w", what, err)
 }

@@ -62,31 +62,20 @@ func (t *Templates) save(ctx context.Context, key Key, memory *os.File, state st
 		return err
 	}
 	process, err := t.VMM.Launch(m)
-	for _, p := range m.Ports {
-		p.Tap.Close()
-	}
+	vmm.CloseTaps(m.Ports)
 	if err != nil {
 		return err
 	}
 	defer func() {
 		killed := process.Kill()
 		_, waited := process.Wait()
-		err = errors.Join(err, killed, waited, process.Close(), complaint(err, dir))
+		err = errors.Join(err, killed, waited, process.Close(), vmm.Complaint(err, dir))
 	}()
 	// Threads that come later inherit it, the virtual processors among them.
 	if err := unix.Setpriority(unix.PRIO_PROCESS, process.PID, niceness); err != nil {
 		return fmt.Errorf("priority of process %d: %w", process.PID, err)
 	}
 	return t.saveProcess(ctx, dir, state)
-}
-
-// complaint adds the VMM's own words to a failure.
-func complaint(failure error, dir string) error {
-	text, _ := os.ReadFile(filepath.Join(dir, vmm.LogFile))
-	if failure == nil || len(text) == 0 {
-		return nil
-	}
-	return errors.New(string(text))
 }
 
 func (t *Templates) saveProcess(ctx context.Context, dir, state string) error {
@@ -163,9 +152,7 @@ func (t *Templates) machine(key Key, dir string, memory *os.File) (vmm.Machine, 
 	for i := range key.Class.Ports {
 		tap, err := port.Temporary()
 		if err != nil {
-			for _, p := range m.Ports {
-				p.Tap.Close()
-			}
+			vmm.CloseTaps(m.Ports)
 			return m, err
 		}
 		m.Ports = append(m.Ports, vmm.Port{MAC: port.MAC(m.ID, i), Tap: tap})

@@ -151,6 +151,13 @@ type Port struct {
 	Tap *os.File
 }
 
+// CloseTaps closes the caller's own.
+func CloseTaps(ports []Port) {
+	for _, p := range ports {
+		p.Tap.Close()
+	}
+}
+
 // Disk is an open disk. The VMM keeps a duplicate of File; the caller closes its own.
 type Disk struct {
 	LUN      int

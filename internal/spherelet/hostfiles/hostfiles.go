@@ -18,6 +18,7 @@ import (
 	"time"
 
 	v1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
 )
 
 // Hosts is the file of which a pod on the host's network has a copy in the place of its own.
@@ -104,16 +105,7 @@ func digest(data []byte, err error) [sha256.Size]byte {
 
 // Run looks at the files that were read until ctx ends.
 func (c *Copies) Run(ctx context.Context) {
-	ticker := time.NewTicker(interval)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-			c.look()
-		}
-	}
+	wait.UntilWithContext(ctx, func(context.Context) { c.look() }, interval)
 }
 
 func (c *Copies) look() {

@@ -15,6 +15,7 @@ import (
 
 	hostv1 "pacific/api/host/v1"
 	podapi "pacific/api/pod"
+	"pacific/internal/spherelet/status"
 )
 
 // defaultGrace is the API's default of terminationGracePeriodSeconds.
@@ -40,14 +41,7 @@ func podFacts(pod *v1.Pod) PodFacts {
 }
 
 func ran(pod *v1.Pod) bool {
-	for _, list := range [][]v1.ContainerStatus{pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses} {
-		for _, c := range list {
-			if c.State.Running != nil || c.State.Terminated != nil || c.LastTerminationState.Terminated != nil {
-				return true
-			}
-		}
-	}
-	return false
+	return slices.ContainsFunc(pod.Status.InitContainerStatuses, status.HasRun) || slices.ContainsFunc(pod.Status.ContainerStatuses, status.HasRun)
 }
 
 // Images reads the image controller's annotation; one that cannot be read is as good as none, for its writer will

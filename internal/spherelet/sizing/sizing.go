@@ -95,9 +95,10 @@ func shares(milli int64) uint32 { return uint32(max(minShares, min(milli*1024/10
 // that were started before it.
 func total(pod *v1.Pod, of func(v1.ResourceRequirements) int64) int64 {
 	var sum, sidecars, peak int64
-	for _, c := range pod.Spec.InitContainers {
+	for i := range pod.Spec.InitContainers {
+		c := &pod.Spec.InitContainers[i]
 		need := of(c.Resources)
-		if c.RestartPolicy != nil && *c.RestartPolicy == v1.ContainerRestartPolicyAlways {
+		if podapi.IsSidecar(c) {
 			sidecars += need
 			peak = max(peak, sidecars)
 			continue

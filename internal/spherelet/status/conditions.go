@@ -7,6 +7,8 @@ import (
 
 	v1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	podapi "pacific/api/pod"
 )
 
 // setConditions sets the conditions that the kubelet owns on other nodes and leaves all others as they are.
@@ -86,7 +88,7 @@ func initialized(pod *v1.Pod, s *v1.PodStatus) v1.PodCondition {
 		c := s.InitContainerStatuses[i]
 		done := c.State.Terminated != nil && c.State.Terminated.ExitCode == 0 ||
 			c.State.Waiting != nil && c.LastTerminationState.Terminated != nil && c.LastTerminationState.Terminated.ExitCode == 0
-		if sidecar(&pod.Spec.InitContainers[i]) {
+		if podapi.IsSidecar(&pod.Spec.InitContainers[i]) {
 			done = c.Started != nil && *c.Started
 		}
 		if !done {
@@ -101,9 +103,12 @@ func initialized(pod *v1.Pod, s *v1.PodStatus) v1.PodCondition {
 
 // anyStarted: once a container of the pod proper has run, a restarted sidecar does not make the pod uninitialized.
 func anyStarted(s *v1.PodStatus) bool {
-	return slices.ContainsFunc(s.ContainerStatuses, func(c v1.ContainerStatus) bool {
-		return c.State.Running != nil || c.State.Terminated != nil || c.LastTerminationState.Terminated != nil
-	})
+	return slices.ContainsFunc(s.ContainerStatuses, HasRun)
+}
+
+// HasRun tells whether a container was started at some time.
+func HasRun(c v1.ContainerStatus) bool {
+	return c.State.Running != nil || c.State.Terminated != nil || c.LastTerminationState.Terminated != nil
 }
 
 func containersReady(pod *v1.Pod, s *v1.PodStatus) v1.PodCondition {
@@ -115,7 +120,7 @@ func containersReady(pod *v1.Pod, s *v1.PodStatus) v1.PodCondition {
 	}
 	var unready []string
 	for i := range pod.Spec.InitContainers {
-		if sidecar(&pod.Spec.InitContainers[i]) && !s.InitContainerStatuses[i].Ready {
+		if podapi.IsSidecar(&pod.Spec.InitContainers[i]) && !s.InitContainerStatuses[i].Ready {
 			unready = append(unready, pod.Spec.InitContainers[i].Name)
 		}
 	}

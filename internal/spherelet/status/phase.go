@@ -2,6 +2,8 @@ package status
 
 import (
 	v1 "k8s.io/api/core/v1"
+
+	podapi "pacific/api/pod"
 )
 
 // phase follows the kubelet's getPhase (pkg/kubelet/kubelet_pods.go). A phase becomes terminal only when the pod has
@@ -32,7 +34,7 @@ func initPending(spec *v1.Container, s v1.ContainerStatus, initialized bool) boo
 	if last == nil {
 		last = s.LastTerminationState.Terminated
 	}
-	if sidecar(spec) {
+	if podapi.IsSidecar(spec) {
 		return !initialized && last == nil && (s.Started == nil || !*s.Started)
 	}
 	switch {
@@ -55,8 +57,4 @@ func endedPhase(s *v1.PodStatus) v1.PodPhase {
 		}
 	}
 	return v1.PodSucceeded
-}
-
-func sidecar(c *v1.Container) bool {
-	return c.RestartPolicy != nil && *c.RestartPolicy == v1.ContainerRestartPolicyAlways
 }
