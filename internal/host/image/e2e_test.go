@@ -293,6 +293,10 @@ func (w *world) torture(t *testing.T) {
 	if allocated > int64(img.SizeBytes)+(8<<20) {
 		t.Error("the disk takes much more than the image has")
 	}
+	w.eventually("the templates of agent and fetcher are made, whose VMMs are none of pulls", func() bool {
+		made, _ := filepath.Glob(w.path("state", "templates", strings.Repeat("[0-9a-f]", 16), "template.json"))
+		return len(made) == 2
+	})
 	w.clean()
 }
 
