@@ -189,9 +189,6 @@ func mountStatuses(in Input, c *v1.Container) []v1.VolumeMountStatus {
 			}
 			status.RecursiveReadOnly = &mode
 		}
-		if image := in.Images[podapi.VolumeKey(m.Name)]; image.Ready() {
-			status.VolumeStatus = &v1.VolumeStatus{Image: &v1.ImageVolumeStatus{ImageRef: imageID(image.Reference, image)}}
-		}
 		out = append(out, status)
 	}
 	return out

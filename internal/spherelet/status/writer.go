@@ -1,6 +1,7 @@
 package status
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -25,6 +26,14 @@ type Writer struct {
 
 	mu   sync.Mutex // one write at a time, so that an older status never lands after a newer one
 	poke chan struct{}
+	vain vain
+}
+
+// vain is a patch that changed nothing: the API server drops fields whose feature it has not. To send it again to the same
+// version of the object is vain, too.
+type vain struct {
+	version string
+	patch   []byte
 }
 
 // NewWriter makes a writer. compute is called before each write for the newest known object, the status it should have
@@ -79,6 +88,9 @@ func (w *Writer) Write(ctx context.Context) error {
 	if patch == nil || err != nil {
 		return err
 	}
+	if pod.ResourceVersion == w.vain.version && bytes.Equal(patch, w.vain.patch) {
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	updated, err := w.client.CoreV1().Pods(pod.Namespace).Patch(ctx, pod.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{}, "status")
@@ -86,6 +98,10 @@ func (w *Writer) Write(ctx context.Context) error {
 		return fmt.Errorf("patch status of pod %s/%s: %w", pod.Namespace, pod.Name, err)
 	}
 	klog.V(4).InfoS("Pod status written", "pod", klog.KObj(pod), "patch", string(patch))
+	if updated.ResourceVersion == pod.ResourceVersion {
+		w.vain = vain{version: updated.ResourceVersion, patch: patch}
+		klog.InfoS("The API server does not take a part of the pod's status", "pod", klog.KObj(pod), "patch", string(patch))
+	}
 	w.wrote(updated)
 	return nil
 }

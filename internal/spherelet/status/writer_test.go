@@ -1,0 +1,41 @@
+package status
+
+import (
+	"testing"
+
+	v1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes/fake"
+	clienttesting "k8s.io/client-go/testing"
+)
+
+// A field that the API server drops is sent once for every version of the object, not for ever.
+func TestWriterGivesUpWhatIsDropped(t *testing.T) {
+	pod := podOf("Always", nil, []string{"a"})
+	pod.ResourceVersion = "1"
+	wanted := *pod.Status.DeepCopy()
+	wanted.Message = "one"
+	client, patches := fake.NewClientset(), 0
+	client.PrependReactor("patch", "pods", func(clienttesting.Action) (bool, runtime.Object, error) {
+		patches++
+		return true, pod.DeepCopy(), nil
+	})
+	compute := func() (*v1.Pod, v1.PodStatus, map[string]string, bool) { return pod, wanted, nil, true }
+	w := NewWriter(client, compute, func(updated *v1.Pod) { pod = updated })
+	writes := func(want int) {
+		t.Helper()
+		for range 3 {
+			if err := w.Write(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if patches != want {
+			t.Errorf("%d patches, want %d", patches, want)
+		}
+	}
+	writes(1)
+	wanted.Message = "two"
+	writes(2)
+	pod.ResourceVersion = "2"
+	writes(3)
+}
