@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -93,8 +94,22 @@ func (t *Tree) Place(path string, limits Limits, pid int) error {
 	return setOOMScore(pid, limits.OOMScoreAdj)
 }
 
+var unprotected sync.Once
+
+// setOOMScore sets a score below 0 only where hostd may: in a container that lacks CAP_SYS_RESOURCE the machine runs all the same,
+// as the last of those that may be killed.
 func setOOMScore(pid, score int) error {
-	if err := os.WriteFile(fmt.Sprintf("/proc/%d/oom_score_adj", pid), []byte(strconv.Itoa(score)), 0); err != nil {
+	write := func(score int) error {
+		return os.WriteFile(fmt.Sprintf("/proc/%d/oom_score_adj", pid), []byte(strconv.Itoa(score)), 0)
+	}
+	err := write(score)
+	if score < 0 && errors.Is(err, fs.ErrPermission) {
+		unprotected.Do(func() {
+			slog.Warn("guaranteed machines are not protected from the kernel's OOM killer: hostd lacks CAP_SYS_RESOURCE", "err", err)
+		})
+		err = write(0)
+	}
+	if err != nil {
 		return fmt.Errorf("set the OOM score of process %d: %w", pid, err)
 	}
 	return nil
