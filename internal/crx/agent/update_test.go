@@ -22,7 +22,7 @@ func (v *vm) update(req *agentv1.UpdateRequest) {
 // more storage than it may.
 func TestUpdate(t *testing.T) {
 	const loop = "trap 'exit 0' TERM; while :; do sleep 0.2; done"
-	a := sh("a", loop)
+	a := sh("a", "cat /sys/fs/cgroup/cpu.max; "+loop)
 	a.Resources = &agentv1.Resources{CpuRequestMilli: 100, CpuLimitMilli: 200, MemoryLimitBytes: 32 << 20}
 	a.RestartOnMemoryResize = true
 	a.Mounts = []*agentv1.Mount{{Volume: "big", Path: "/big"}, {Volume: "scratch", Path: "/scratch"}, {Volume: "image", Path: "/image", SubPath: "bin"}}
@@ -40,6 +40,7 @@ func TestUpdate(t *testing.T) {
 			Part: part, More: part < 2, Files: []*agentv1.File{{Path: string('x' + part), Data: bytes.Repeat([]byte("0"), 2<<20)}}}}}}})
 	}
 	s := v.await("the container that can run", func(s *agentv1.PodStatus) bool { return v.status("a", s).GetReady() })
+	v.awaitLog("a", 0, "stdout:20000 100000\n") // the limit holds from the program's first instruction
 	if w := v.status("b", s).GetState().GetWaiting(); w.GetReason() != "CreateContainerConfigError" || w.GetMessage() != b.ConfigError {
 		t.Errorf("b: %v", w)
 	}

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"syscall"
 
+	"github.com/opencontainers/cgroups"
 	"github.com/opencontainers/runc/libcontainer"
 	_ "github.com/opencontainers/runc/libcontainer/nsenter" // becomes the container's process before Go starts
 	"github.com/opencontainers/runc/libcontainer/specconv"
@@ -68,6 +69,9 @@ func (r *Runtime) Start(id string, spec *specs.Spec, streams Streams) (*Containe
 	if err := addHostDevices(config, spec); err != nil {
 		return nil, err
 	}
+	// Making the container is no work of its program: with a small limit, and emulated, it would take minutes.
+	quota := config.Cgroups.CpuQuota
+	config.Cgroups.CpuQuota = 0
 	c, err := libcontainer.Create(r.state, id, config)
 	if err != nil {
 		return nil, err
@@ -77,7 +81,22 @@ func (r *Runtime) Start(id string, spec *specs.Spec, streams Streams) (*Containe
 	if err != nil {
 		return nil, errors.Join(err, c.Destroy())
 	}
+	if err := container.release(quota); err != nil {
+		_ = container.Kill()
+		_ = container.Wait()
+		return nil, errors.Join(err, c.Destroy())
+	}
 	return container, nil
+}
+
+// release lets the first process become the container's program, which never runs without its limit.
+func (c *Container) release(quota int64) error {
+	if quota > 0 {
+		if err := c.set(func(limits *cgroups.Resources) { limits.CpuQuota = quota }); err != nil {
+			return fmt.Errorf("limit the container's processor time: %w", err)
+		}
+	}
+	return c.c.Exec()
 }
 
 // Exec starts another process in the container.
@@ -180,5 +199,5 @@ func (r *Runtime) run(c *libcontainer.Container, spec *specs.Process, streams St
 func (r *Runtime) start(c *libcontainer.Container, p *libcontainer.Process) error {
 	r.starting.Lock()
 	defer r.starting.Unlock()
-	return c.Run(p)
+	return c.Start(p)
 }
