@@ -47,7 +47,7 @@ func IsVolumeKey(key string) bool { return strings.HasPrefix(key, volumePrefix) 
 // Image is the state of the image of one container on the pod's host.
 type Image struct {
 	// Reference is the image as the container names it.
-	Reference string `json:"reference"`
+	Reference string `json:"-"`
 	// Digest of the platform's manifest, "sha256:…"; set when the host has the image.
 	Digest string `json:"digest,omitempty"`
 	// Reason is empty when the host has the image or the pull goes on, else the kubelet's reason:
