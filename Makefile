@@ -28,7 +28,7 @@ purge: bin/pacific ## Stop everything and delete the cluster's state
 
 ## Building it
 
-PROGRAMS := pacific supervisor kubectl hostd spherelet dataplane registry examples/web
+PROGRAMS := pacific supervisor kubectl hostd tcgtrim.so spherelet dataplane registry examples/web
 GUEST := vmlinux crx-init personalities/agent personalities/fetcher
 
 # The kernel is compiled while modules are downloaded; the programs one after another, since they share packages.
@@ -142,6 +142,7 @@ bin/examples/web: FORCE
 	go build -ldflags '-s -w' -o $@ ./examples/web
 
 -include guest/guest.mk
+-include internal/host/vmm/qemu/tcgtrim/tcgtrim.mk
 -include internal/crx/crx.mk
 -include internal/crx/fetcher/fetcher.mk
 -include internal/supervisor/supervisor.mk

@@ -3,6 +3,7 @@ package host
 
 import (
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -28,6 +29,7 @@ type Options struct {
 	CgroupParent               string
 	RegistryConfig             string
 	QEMU                       string
+	QEMUPlugin                 string
 	ImageGarbage               image.GarbagePolicy
 	// Templates are made before anybody asks for them.
 	Templates []string
@@ -45,7 +47,7 @@ func DefaultOptions() *Options {
 		StateDir: "/var/lib/pacific/hostd", RunDir: "/run/pacific/hostd", GuestDir: "/usr/lib/pacific/guest",
 		TLSCert: "/etc/pacific/hostd.crt", TLSKey: "/etc/pacific/hostd.key", ClientCA: "/etc/pacific/host-ca.crt",
 		Accelerator: "auto", CgroupParent: "/pacific", RegistryConfig: "/etc/pacific/registries",
-		CPUs: uint32(runtime.NumCPU()), MemoryBytes: physicalMemory(), QEMU: "qemu-system-x86_64",
+		CPUs: uint32(runtime.NumCPU()), MemoryBytes: physicalMemory(), QEMU: "qemu-system-x86_64", QEMUPlugin: "/usr/lib/pacific/tcgtrim.so",
 		ImageGarbage: image.DefaultGarbagePolicy,
 		Templates:    []string{"agent:1:352:1"}, InstantClone: true, Standbys: standby.Automatic,
 	}
@@ -72,8 +74,9 @@ func (o *Options) AddFlags(flags *pflag.FlagSet) {
 	flags.DurationVar(&o.ImageGarbage.MinAge, "minimum-image-ttl-duration", o.ImageGarbage.MinAge, "how long an unused image stays at least")
 	flags.BoolVar(&o.InstantClone, "instant-clone", o.InstantClone, "start CRX as copies of templates; without it each boots")
 	flags.StringSliceVar(&o.Templates, "templates", o.Templates, "templates of CRX to make before they are asked for, each PERSONALITY:VCPUS:MEBIBYTES:PORTS; those of other classes are made when first asked for")
-	flags.IntVar(&o.Standbys, "standbys", o.Standbys, "machines of each of --templates that wait to be taken over by a CRX; -1 for 1 without KVM and none with it")
+	flags.IntVar(&o.Standbys, "standbys", o.Standbys, "machines of each of --templates that wait to be taken over by a CRX; -1 for up to 8 in an eighth of the memory without KVM, and none with it")
 	flags.StringVar(&o.QEMU, "qemu", o.QEMU, "path or name of the QEMU binary")
+	flags.StringVar(&o.QEMUPlugin, "qemu-plugin", o.QEMUPlugin, "path of tcgtrim.so, by which QEMU frees memory of translated code where guests are emulated; empty for none")
 }
 
 // maxRunDir leaves room for "/m/<36 characters>/personality" in the 107 bytes of a socket's path.
@@ -99,6 +102,18 @@ func (o *Options) validate() error {
 	}
 	_, err := o.templates()
 	return err
+}
+
+// plugin of QEMU, "" where there is none.
+func (o *Options) plugin() string {
+	if o.QEMUPlugin == "" {
+		return ""
+	}
+	if _, err := os.Stat(o.QEMUPlugin); err != nil {
+		slog.Warn("QEMU keeps the memory of translated code; build tcgtrim.so and set --qemu-plugin", "err", err)
+		return ""
+	}
+	return o.QEMUPlugin
 }
 
 func (o *Options) templates() ([]template.Class, error) {

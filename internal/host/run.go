@@ -26,6 +26,7 @@ import (
 	"pacific/internal/host/server"
 	"pacific/internal/host/standby"
 	"pacific/internal/host/template"
+	"pacific/internal/host/trim"
 	"pacific/internal/host/vmm"
 	"pacific/internal/host/vmm/qemu"
 	"pacific/internal/pki"
@@ -58,6 +59,7 @@ func Run(ctx context.Context, o *Options) error {
 		d.config.Standbys.Room = d.machines.Room
 		defer background(ctx, d.config.Standbys.Run)()
 	}
+	go (&trim.Trim{VMM: d.qemu, Machines: d.machines.Running}).Run(ctx)
 	layers, err := layercache.Open(o.StateDir, func() uint64 { return image.LayerLimit(o.StateDir, o.ImageGarbage) })
 	if err != nil {
 		return fmt.Errorf("open the cache of layers: %w", err)
@@ -76,6 +78,7 @@ func Run(ctx context.Context, o *Options) error {
 // daemon is hostd's parts.
 type daemon struct {
 	config      machine.Config
+	qemu        *qemu.QEMU
 	disks       *disk.Store
 	images      *image.Store
 	machines    *machine.Manager
@@ -134,10 +137,13 @@ func assemble(o *Options) (*daemon, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the store of images: %w", err)
 	}
-	d := &daemon{disks: disks, images: images, accelerator: newChosen(o.Accelerator)}
+	d := &daemon{
+		qemu:  &qemu.QEMU{Binary: binary, Plugin: o.plugin()},
+		disks: disks, images: images, accelerator: newChosen(o.Accelerator),
+	}
 	d.config = machine.Config{
 		HostName: o.Name, StateDir: o.StateDir, RunDir: o.RunDir, CPUs: o.CPUs, MemoryBytes: o.MemoryBytes,
-		VMM: &qemu.QEMU{Binary: binary}, Accelerator: d.accelerator.wait,
+		VMM: d.qemu, Accelerator: d.accelerator.wait,
 		Cgroups: cgroup.New(o.CgroupParent), Guest: guest, Initrds: initrds, TSCKHz: crx.MeasureTSC(),
 		Resolvers: []machine.DiskResolver{disks, images}, Disks: disks,
 	}
@@ -157,7 +163,7 @@ func assemble(o *Options) (*daemon, error) {
 		standbys = standby.New(standby.Config{
 			Traces:      standby.Traces{RunDir: o.RunDir, VMM: d.config.VMM, Cgroups: d.config.Cgroups},
 			Accelerator: d.accelerator.wait, Guest: guest, Templates: d.templates, Classes: defaults, Count: o.Standbys,
-			Scratch: disks.Scratch, Load: standby.Load,
+			MemoryBytes: o.MemoryBytes, Scratch: disks.Scratch, Load: standby.Load,
 		})
 		d.config.Templates, d.config.Standbys = d.templates, standbys
 	}

@@ -1,13 +1,13 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"fmt"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+
+	"pacific/internal/smaps"
 )
 
 // Parts of a VMM's proportional set size, in bytes.
@@ -24,66 +24,21 @@ func (p Parts) Total() int64 {
 	return p.GuestPrivate + p.GuestShared + p.TranslationCache + p.Heap + p.Files
 }
 
-// mapping is an entry of /proc/PID/smaps. Sizes in bytes.
-type mapping struct {
-	perms, path        string
-	size, pss, private int64
-}
-
-var mappingHead = regexp.MustCompile(`^[0-9a-f]+-[0-9a-f]+ ([rwxsp-]{4}) [0-9a-f]+ \S+ \d+ *(.*)$`)
-
-// parseSmaps reads what the kernel's Documentation/filesystems/proc.rst describes.
-func parseSmaps(data []byte) ([]mapping, error) {
-	var mappings []mapping
-	lines := bufio.NewScanner(bytes.NewReader(data))
-	for lines.Scan() {
-		line := lines.Text()
-		if head := mappingHead.FindStringSubmatch(line); head != nil {
-			mappings = append(mappings, mapping{perms: head[1], path: head[2]})
-			continue
-		}
-		if len(mappings) == 0 {
-			return nil, fmt.Errorf("smaps begins with %q", line)
-		}
-		fields := strings.Fields(line)
-		if len(fields) != 3 || fields[2] != "kB" {
-			continue // flags
-		}
-		kib, err := strconv.ParseInt(fields[1], 10, 64)
-		if err != nil {
-			return nil, fmt.Errorf("smaps: %q: %w", line, err)
-		}
-		mappings[len(mappings)-1].add(fields[0], kib<<10)
-	}
-	return mappings, lines.Err()
-}
-
-func (m *mapping) add(field string, bytes int64) {
-	switch field {
-	case "Size:":
-		m.size = bytes
-	case "Pss:":
-		m.pss = bytes
-	case "Private_Clean:", "Private_Dirty:":
-		m.private += bytes
-	}
-}
-
 // partsOf sorts a VMM's mappings. guest is the size of its guest's memory, which is one mapping.
-func partsOf(mappings []mapping, guest int64) Parts {
+func partsOf(mappings []smaps.Mapping, guest int64) Parts {
 	var p Parts
 	for _, m := range mappings {
-		file := strings.HasPrefix(m.path, "/")
+		file := strings.HasPrefix(m.Path, "/")
 		switch {
-		case m.size == guest && strings.HasPrefix(m.perms, "rw-"):
-			p.GuestPrivate += m.private
-			p.GuestShared += m.pss - m.private
-		case !file && strings.Contains(m.perms, "wx"), strings.Contains(m.path, "tcg-jit"):
-			p.TranslationCache += m.pss
+		case m.Size == guest && strings.HasPrefix(m.Perms, "rw-"):
+			p.GuestPrivate += m.Private
+			p.GuestShared += m.PSS - m.Private
+		case m.Code():
+			p.TranslationCache += m.PSS
 		case file:
-			p.Files += m.pss
+			p.Files += m.PSS
 		default:
-			p.Heap += m.pss
+			p.Heap += m.PSS
 		}
 	}
 	return p

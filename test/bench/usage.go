@@ -15,6 +15,7 @@ import (
 
 	podapi "pacific/api/pod"
 	"pacific/internal/onemachine"
+	"pacific/internal/smaps"
 )
 
 // rest is how long pods are left alone before they count as idle: the last of their start is over.
@@ -72,25 +73,13 @@ func memoryOf(pid int) (Parts, error) {
 	if err != nil {
 		return Parts{}, err
 	}
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps", pid))
-	if err != nil {
-		return Parts{}, err
-	}
-	mappings, err := parseSmaps(data)
+	mappings, err := smaps.Read(pid)
 	return partsOf(mappings, guest), err
 }
 
 func totalPSS(pid int) (int64, error) {
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
-	if err != nil {
-		return 0, err
-	}
-	mappings, err := parseSmaps(data)
-	var total int64
-	for _, m := range mappings {
-		total += m.pss
-	}
-	return total, err
+	sum, err := smaps.Sum(pid)
+	return sum.PSS, err
 }
 
 // daemons by kind: processes of hostd, spherelet and so on of all hosts.

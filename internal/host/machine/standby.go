@@ -89,6 +89,17 @@ func (m *Manager) VMMs() map[string]string {
 	return owners
 }
 
+// Running are the VMMs of CRXs that are ready.
+func (m *Manager) Running() []vmm.Identity {
+	var all []vmm.Identity
+	for _, a := range m.all() {
+		if r := a.snapshot(); r.State.Phase.up() && r.Spec.GetCrx() != nil && !r.State.ReadyAt.IsZero() && r.State.Process != nil {
+			all = append(all, *r.State.Process)
+		}
+	}
+	return all
+}
+
 // Room is the memory in bytes that neither reservations nor use of machines leave for others.
 func (m *Manager) Room() uint64 {
 	m.mu.Lock()

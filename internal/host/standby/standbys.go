@@ -20,9 +20,12 @@ type Config struct {
 	Accelerator func() vmm.Accelerator
 	Guest       *guest.Guest
 	Templates   Templates
-	// Classes of machines that are made to wait, Count of each; Automatic makes one where guests are emulated and none elsewhere.
+	// Classes of machines that are made to wait, Count of each; with Automatic as many as an eighth of the host's memory holds where
+	// guests are emulated, at most mostAutomatic, and none elsewhere.
 	Classes []template.Class
 	Count   int
+	// MemoryBytes of the host that its machines may have.
+	MemoryBytes uint64
 	// Scratch opens an empty file system that goes when it is closed.
 	Scratch func(ctx context.Context, readOnly bool) (*os.File, error)
 	// Load of the host's processors, as [Load].
@@ -199,15 +202,14 @@ func (s *Standbys) Poke() {
 // Run makes what is missing, one after another, while nothing more urgent is under way, and ends them all when ctx is done.
 func (s *Standbys) Run(ctx context.Context) {
 	defer s.finish()
-	count := s.count()
-	if count == 0 || len(s.Classes) == 0 {
+	if s.none() || len(s.Classes) == 0 {
 		<-ctx.Done()
 		return
 	}
 	for ctx.Err() == nil {
-		classes := s.wanted()
-		s.giveUp(func(w *Standby) bool { return !slices.Contains(classes, w.Class) || s.outdated(w) || !w.alive() })
-		class, wait := s.next(time.Now(), count)
+		quotas := s.quotas()
+		s.giveUp(func(w *Standby) bool { return quotas.spend(w.Class) || s.outdated(w) || !w.alive() })
+		class, wait := s.next(time.Now())
 		if wait == 0 {
 			s.add(ctx, class)
 			continue
@@ -226,16 +228,6 @@ func (s *Standbys) finish() {
 	s.giveUp(func(*Standby) bool { return true })
 }
 
-func (s *Standbys) count() int {
-	switch {
-	case s.Count != Automatic:
-		return s.Count
-	case s.Accelerator() == vmm.TCG:
-		return 1
-	}
-	return 0
-}
-
 func (s *Standbys) outdated(w *Standby) bool {
 	current, _ := s.Templates.Current(w.Class)
 	return current != w.template
@@ -245,15 +237,16 @@ func (s *Standbys) outdated(w *Standby) bool {
 const idle = time.Minute
 
 // next class to make one of, or how long to wait.
-func (s *Standbys) next(now time.Time, count int) (template.Class, time.Duration) {
-	class, missing := missing(s.wanted(), s.Counts(), count)
+func (s *Standbys) next(now time.Time) (template.Class, time.Duration) {
+	have := s.Counts()
+	class, missing := s.quotas().missing(have)
 	if !missing || s.Room() < leastRoom {
 		return class, idle
 	}
 	if _, made := s.Templates.Current(class); !made {
 		return class, idle // its making pokes
 	}
-	if s.Count == Automatic && s.Load() > busyLoad {
+	if s.Count == Automatic && s.Load() > tolerable(have[class]) {
 		return class, loadInterval
 	}
 	s.mu.Lock()
@@ -264,20 +257,20 @@ func (s *Standbys) next(now time.Time, count int) (template.Class, time.Duration
 	return class, max(s.calm.Sub(now), s.retry.Sub(now), 0)
 }
 
-// wanted are the classes of which there are to be some, the most urgent first.
-func (s *Standbys) wanted() []template.Class {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.demand.classes(s.Classes)
+// none tells that there are to be none at all.
+func (s *Standbys) none() bool {
+	return s.Count == 0 || s.Count == Automatic && s.Accelerator() != vmm.TCG
 }
 
-// missing is the first class that has too few.
-func missing(classes []template.Class, have map[template.Class]int, count int) (template.Class, bool) {
-	i := slices.IndexFunc(classes, func(c template.Class) bool { return have[c] < count })
-	if i < 0 {
-		return template.Class{}, false
+// quotas are of the classes that are wanted now.
+func (s *Standbys) quotas() quotas {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	classes := s.demand.classes(s.Classes)
+	if s.Count != Automatic {
+		return each(classes, s.Count)
 	}
-	return classes[i], true
+	return share(classes, automatic(s.MemoryBytes))
 }
 
 func (s *Standbys) add(ctx context.Context, class template.Class) {

@@ -39,11 +39,16 @@ func TestWhichIsMadeNext(t *testing.T) {
 		"no memory":                    {made: templates{small: "s"}, room: leastRoom - 1, class: small, wait: idle},
 		"a machine starts":             {standbys: &Standbys{starting: 1}, made: templates{small: "s"}, class: small, wait: idle},
 		"a busy host":                  {count: Automatic, load: busyLoad + 1, made: templates{small: "s"}, class: small, wait: loadInterval},
+		"a second one of a class":      {standbys: &Standbys{waiting: []*Standby{{Class: small}, {Class: large}}}, count: Automatic, load: workingLoad, made: templates{small: "s", large: "l"}, class: small},
+		"but not on a working host":    {standbys: &Standbys{waiting: []*Standby{{Class: small}, {Class: large}}}, count: Automatic, load: workingLoad + 1, made: templates{small: "s", large: "l"}, class: small, wait: loadInterval},
 		"a busy host that must":        {count: 1, load: busyLoad + 1, made: templates{small: "s"}, class: small},
 		"one has just started":         {standbys: &Standbys{calm: now.Add(time.Second)}, made: templates{small: "s"}, class: small, wait: time.Second},
 		"it has just failed":           {standbys: &Standbys{retry: now.Add(time.Minute)}, made: templates{small: "s"}, class: small, wait: time.Minute},
 		"both, and the failure longer": {standbys: &Standbys{calm: now.Add(time.Second), retry: now.Add(time.Minute)}, made: templates{small: "s"}, class: small, wait: time.Minute},
 	} {
+		if c.count == 0 {
+			c.count = 1
+		}
 		if c.room == 0 {
 			c.room = leastRoom
 		}
@@ -52,9 +57,9 @@ func TestWhichIsMadeNext(t *testing.T) {
 			s = &Standbys{}
 		}
 		s.Config = Config{Templates: c.made, Classes: []template.Class{small, large}, Room: func() uint64 { return c.room },
-			Count: c.count, Load: func() float64 { return c.load },
+			Count: c.count, MemoryBytes: 4 << 30, Load: func() float64 { return c.load },
 		}
-		if class, wait := s.next(now, 1); class != c.class || wait != c.wait {
+		if class, wait := s.next(now); class != c.class || wait != c.wait {
 			t.Errorf("%s: %v in %s, want %v in %s", name, class, wait, c.class, c.wait)
 		}
 	}
@@ -83,17 +88,17 @@ func TestTakesOnlyWhatIsUpToDateAndRuns(t *testing.T) {
 	}
 }
 
-func TestHowManyWait(t *testing.T) {
+func TestWhetherThereAreAny(t *testing.T) {
 	for _, c := range []struct {
 		count       int
 		accelerator vmm.Accelerator
-		want        int
+		none        bool
 	}{
-		{Automatic, vmm.TCG, 1}, {Automatic, vmm.KVM, 0}, {3, vmm.KVM, 3}, {0, vmm.TCG, 0},
+		{Automatic, vmm.TCG, false}, {Automatic, vmm.KVM, true}, {3, vmm.KVM, false}, {0, vmm.TCG, true},
 	} {
 		s := New(Config{Count: c.count, Accelerator: func() vmm.Accelerator { return c.accelerator }})
-		if got := s.count(); got != c.want {
-			t.Errorf("--standbys %d with %s: %d, want %d", c.count, c.accelerator, got, c.want)
+		if got := s.none(); got != c.none {
+			t.Errorf("--standbys %d with %s: none is %v", c.count, c.accelerator, got)
 		}
 	}
 }

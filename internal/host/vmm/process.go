@@ -7,6 +7,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -98,10 +99,27 @@ func BootID() (string, error) {
 	return strings.TrimSpace(string(boot)), nil
 }
 
+// CPU is the processor time that the process has taken, or ErrGone.
+func (id Identity) CPU() (time.Duration, error) {
+	line, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", id.PID))
+	if err != nil {
+		return 0, ErrGone
+	}
+	parsed, err := parseStat(line)
+	if err == nil && (parsed.dead || parsed.start != id.StartTime) {
+		err = ErrGone
+	}
+	return parsed.cpu, err
+}
+
+// tick is the unit of times in /proc/<pid>/stat, USER_HZ of the kernel.
+const tick = 10 * time.Millisecond
+
 type stat struct {
 	start  uint64
-	dead   bool // a zombie
-	status int  // wait status of a zombie
+	dead   bool          // a zombie
+	status int           // wait status of a zombie
+	cpu    time.Duration // of user and system
 }
 
 // parseStat reads the fields behind the command name, which may hold anything. See proc_pid_stat(5).
@@ -115,8 +133,16 @@ func parseStat(line []byte) (stat, error) {
 	if err != nil {
 		return stat{}, err
 	}
+	user, err := strconv.ParseUint(fields[11], 10, 64)
+	if err != nil {
+		return stat{}, err
+	}
+	system, err := strconv.ParseUint(fields[12], 10, 64)
+	if err != nil {
+		return stat{}, err
+	}
 	status, err := strconv.Atoi(fields[49])
-	return stat{start: start, dead: fields[0] == "Z" || fields[0] == "X", status: status}, err
+	return stat{start: start, dead: fields[0] == "Z" || fields[0] == "X", status: status, cpu: time.Duration(user+system) * tick}, err
 }
 
 // Wait returns when the process has ended, and reaps it if it is a child.
@@ -184,13 +210,16 @@ func exitOf(status unix.WaitStatus) Exit {
 }
 
 // Kill sends SIGKILL. A process that is gone is no error.
-func (p *Process) Kill() error {
+func (p *Process) Kill() error { return p.Signal(unix.SIGKILL) }
+
+// Signal sends a signal. A process that is gone is no error.
+func (p *Process) Signal(signal unix.Signal) error {
 	raw, err := p.pidfd.SyscallConn()
 	if err != nil {
 		return nil //nolint:nilerr // closed: it was waited for
 	}
 	var sent error
-	err = raw.Control(func(fd uintptr) { sent = unix.PidfdSendSignal(int(fd), unix.SIGKILL, nil, 0) })
+	err = raw.Control(func(fd uintptr) { sent = unix.PidfdSendSignal(int(fd), signal, nil, 0) })
 	if err != nil || errors.Is(sent, unix.ESRCH) {
 		return nil //nolint:nilerr // closed: it was waited for
 	}

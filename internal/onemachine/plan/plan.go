@@ -122,6 +122,7 @@ func (p planner) hostd(n int) Daemon {
 		"--state-dir="+filepath.Join(p.HostDir(host), "hostd"),
 		"--run-dir="+p.HostRunDir(host),
 		"--guest-dir="+filepath.Join(p.Options.BinDir, "guest"),
+		"--qemu-plugin="+filepath.Join(p.Options.BinDir, "tcgtrim.so"),
 		"--tls-cert="+tls.Cert, "--tls-key="+tls.Key, "--client-ca="+p.HostCA().Cert,
 		"--accelerator="+p.Options.Accelerator,
 		"--cpus="+strconv.Itoa(p.Options.HostCPUs),

@@ -13,23 +13,29 @@ import (
 // MaxConsole is the size of the ring buffer that keeps the guest's console.
 const MaxConsole = 64 << 10
 
-// Bounds of the memory that TCG takes for translated code. What a pod's start runs takes 58 MiB, nearly all of it for once, and 26 do: to
-// translate again what did not stay makes the start of a clone half as long again. A standby machine keeps it all, which is what it waits
-// for. A whole guest system has a larger working set.
+// Bounds of the memory that TCG takes for translated code. What a pod's start runs takes 58 MiB, nearly all of it for once. So a CRX
+// has room for all of it where it can be made to give that back afterwards; where not, 26 do: to translate again what did not stay makes
+// the start of a clone half as long again. A standby machine keeps it all, which is what it waits for. A whole guest system has a
+// larger working set.
 const (
 	crxCache     = 26 << 20
 	standbyCache = 64 << 20
 	systemCache  = 256 << 20
 )
 
-func translationCache(m vmm.Machine) uint64 {
+func translationCache(m vmm.Machine, trims bool) uint64 {
 	switch {
 	case m.Kernel == nil:
 		return systemCache
-	case m.Standby:
+	case m.Standby || trims:
 		return standbyCache
 	}
 	return crxCache
+}
+
+// trimmable tells whether the plugin tcgtrim works on a machine: QEMU calls no plugin where virtual processors take turns.
+func trimmable(m vmm.Machine) bool {
+	return m.Accelerator == vmm.TCG && m.Kernel != nil && m.VCPUs == 1
 }
 
 // descriptors are the files that the process inherits, by number.
@@ -39,8 +45,8 @@ type descriptors struct {
 	memory                 int
 }
 
-// Arguments is QEMU's command line for a machine.
-func arguments(m vmm.Machine, fd descriptors) []string {
+// arguments is QEMU's command line for a machine. plugin is the path of tcgtrim.so, "" for none.
+func arguments(m vmm.Machine, fd descriptors, plugin string) []string {
 	args := []string{
 		"-name", "guest=" + m.ID + ",debug-threads=on",
 		"-nodefaults", "-no-user-config", "-display", "none",
@@ -51,7 +57,7 @@ func arguments(m vmm.Machine, fd descriptors) []string {
 		"-rtc", "base=utc",
 	}
 	args = append(args, memory(m, fd)...)
-	args = append(args, accelerator(m)...)
+	args = append(args, accelerator(m, plugin)...)
 	args = append(args, confinement(m)...)
 	args = append(args,
 		"-chardev", fmt.Sprintf("socket,id=qmp,fd=%d,server=on,wait=off", fd.qmp),
@@ -66,11 +72,11 @@ func arguments(m vmm.Machine, fd descriptors) []string {
 	return append(args, q35(m, fd)...)
 }
 
-func accelerator(m vmm.Machine) []string {
+func accelerator(m vmm.Machine, plugin string) []string {
 	if m.Accelerator == vmm.KVM {
 		return []string{"-accel", "kvm", "-cpu", "host"}
 	}
-	cache := translationCache(m) >> 20
+	cache := translationCache(m, plugin != "") >> 20
 	// The kernel rewrites its own code while it runs (jump labels, static calls). Emulated CPUs in threads of their own now
 	// and then run half of a rewrite, and the guest panics with "int3"; CPUs that take turns cannot.
 	threads := "multi"
@@ -79,7 +85,11 @@ func accelerator(m vmm.Machine) []string {
 	}
 	// la57 off: five levels of page tables make every TLB miss of an emulated guest dearer. erms off: the guest's kernel would clear and copy
 	// pages with rep stosb and movsb, fast on a processor; emulated they go byte by byte.
-	return []string{"-accel", fmt.Sprintf("tcg,thread=%s,tb-size=%d", threads, cache), "-cpu", "max,la57=off,erms=off"}
+	args := []string{"-accel", fmt.Sprintf("tcg,thread=%s,tb-size=%d", threads, cache), "-cpu", "max,la57=off,erms=off"}
+	if plugin != "" {
+		args = append(args, "-plugin", plugin)
+	}
+	return args
 }
 
 // memory in a file. QEMU opens it for writing even to map it privately, and keeps it open, so a file that machines share must be

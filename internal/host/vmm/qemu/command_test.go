@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/cockroachdb/datadriven"
+	"golang.org/x/sys/unix"
 
 	"pacific/internal/host/vmm"
 )
@@ -38,7 +39,11 @@ func TestArguments(t *testing.T) {
 	datadriven.RunTest(t, "testdata/arguments", func(t *testing.T, d *datadriven.TestData) string {
 		m := machines[d.Cmd]
 		fd := descriptors{qmp: 3, init: 4, personality: 5, taps: []int{6, 7}, memory: 7}
-		args := arguments(m, fd)
+		plugin := ""
+		if d.HasArg("plugin") {
+			plugin = "/lib/tcgtrim.so"
+		}
+		args := arguments(m, fd, plugin)
 		if id, ok := parseCommand(append([]string{"qemu"}, args...), "/run/m"); !ok || id != m.ID {
 			t.Errorf("the machine is not found again by its command line: %q %v", id, ok)
 		}
@@ -62,5 +67,17 @@ func TestStateOf(t *testing.T) {
 		if have := stateOf(status); have != want {
 			t.Errorf("%s: %v, want %v", status, have, want)
 		}
+	}
+}
+
+func TestCaught(t *testing.T) {
+	status := "Name:\tqemu\nSigIgn:\tffffffffffffffff\nSigCgt:\t0000008100004043\n"
+	for signal, want := range map[unix.Signal]bool{signalTrim: true, 41: false, 1: true, 3: false} {
+		if have, err := caught(status, signal); err != nil || have != want {
+			t.Errorf("signal %d: %v, %v", signal, have, err)
+		}
+	}
+	if have, err := caught("Name:\tqemu\n", signalTrim); have || err != nil {
+		t.Errorf("without the field: %v, %v", have, err)
 	}
 }

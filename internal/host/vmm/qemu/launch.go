@@ -20,9 +20,14 @@ import (
 type QEMU struct {
 	// Binary is the path of qemu-system-x86_64.
 	Binary string
+	// Plugin is the path of tcgtrim.so, "" for none. It is used where guests are emulated and this QEMU takes it.
+	Plugin string
 
 	mu      sync.Mutex
 	version string
+
+	probe    sync.Once
+	trimming bool
 }
 
 var _ vmm.VMM = (*QEMU)(nil)
@@ -46,7 +51,11 @@ func (q *QEMU) Launch(m vmm.Machine) (*vmm.Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(q.Binary, arguments(m, fd)...)
+	plugin := ""
+	if trimmable(m) && q.trims() {
+		plugin = q.Plugin
+	}
+	cmd := exec.Command(q.Binary, arguments(m, fd, plugin)...)
 	cmd.Dir = "/"
 	// One arena: the threads of a VMM allocate little at the same time, and what each arena keeps for later adds up.
 	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C", "MALLOC_ARENA_MAX=1"}
