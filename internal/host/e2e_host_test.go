@@ -63,6 +63,7 @@ func again() int {
 type host struct {
 	t                       *testing.T
 	binary, dir, run, guest string
+	plugin                  string
 	cgroup                  string
 	args                    []string
 	process                 *exec.Cmd
@@ -89,6 +90,8 @@ func newHost(t *testing.T, args ...string) *host {
 	h.binary = filepath.Join(h.dir, "hostd")
 	build(t, h.binary, "pacific/cmd/hostd")
 	h.guest = guestDir(t, h.dir)
+	h.plugin, err = filepath.Abs("../../bin/tcgtrim.so")
+	h.must(err)
 	h.credentials()
 	h.start()
 	h.dial("admin")
@@ -164,6 +167,7 @@ func (h *host) start() {
 		"--name", "host-t", "--listen", address, "--state-dir", filepath.Join(h.dir, "state"), "--run-dir", h.run,
 		"--guest-dir", h.guest, "--tls-cert", h.pki("hostd.crt"), "--tls-key", h.pki("hostd.key"), "--client-ca", h.pki("ca.crt"),
 		"--cgroup-parent", h.cgroup, "--accelerator", "tcg", "--standbys", "0", "--metrics-listen", metricsAddress,
+		"--qemu-plugin", h.plugin,
 	}, h.args...)
 	h.process = exec.Command(h.binary, args...)
 	h.process.Stderr = os.Stderr

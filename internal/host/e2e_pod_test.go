@@ -18,6 +18,8 @@ import (
 	agentv1 "pacific/api/agent/v1"
 	hostv1 "pacific/api/host/v1"
 	"pacific/internal/channel"
+	"pacific/internal/host/vmm"
+	"pacific/internal/host/vmm/qemu"
 )
 
 // A pod in a clone: what its start costs, stage by stage, in time and in processor time of its VMM, which does not depend on what
@@ -31,7 +33,7 @@ func TestPodInAClone(t *testing.T) {
 	h.imageDisk("image")
 	for i := range 3 {
 		id := fmt.Sprintf("pod-%d", i)
-		h.startPod(id)
+		h.stopPod(h.startPod(id))
 		h.destroy(id)
 	}
 	_, err := h.disks.Delete(h.ctx(), &hostv1.DeleteDiskRequest{Id: "image"})
@@ -49,7 +51,11 @@ func TestPodInAStandby(t *testing.T) {
 	for i := range 3 {
 		h.awaitStandby()
 		id := fmt.Sprintf("pod-%d", i)
-		h.startPod(id)
+		pod := h.startPod(id)
+		if i == 0 {
+			h.settles(pod)
+		}
+		h.stopPod(pod)
 		h.destroy(id)
 	}
 	if got := h.metric(`pacific_crx_starts_total{kind="standby",reason=""}`); got != 3 {
@@ -75,7 +81,44 @@ func (h *host) imageDisk(id string) {
 	}
 }
 
-func (h *host) startPod(id string) {
+// settles waits until the machine of a pod has given back what was translated for its start, and sees that it works as before.
+func (h *host) settles(p *runningPod) {
+	h.t.Helper()
+	monitor := &qemu.QEMU{}
+	identity, err := vmm.Identify(int(p.vm.Pid))
+	h.must(err)
+	code := func() uint64 {
+		bytes, err := monitor.Trimmable(identity)
+		h.must(err)
+		return bytes
+	}
+	if bytes := code(); bytes < 20<<20 {
+		h.t.Errorf("after its start a pod has %d bytes of translated code, so nothing has to be given back", bytes)
+	}
+	for begun := time.Now(); code() >= 16<<20; time.Sleep(100 * time.Millisecond) {
+		if time.Since(begun) > time.Minute {
+			h.t.Fatalf("%d bytes of translated code are not given back", code())
+		}
+	}
+	h.t.Logf("settled, memory: %s", memoryOf(h, p.vm.Pid))
+	watch, err := p.agent.Watch(h.ctx(), &agentv1.WatchRequest{})
+	h.must(err)
+	status, err := watch.Recv()
+	h.must(err)
+	if containers := status.GetContainers(); len(containers) != 1 || containers[0].GetState().GetRunning() == nil {
+		h.t.Errorf("the pod is %v", status)
+	}
+}
+
+// runningPod is a pod whose container runs.
+type runningPod struct {
+	id      string
+	vm      *hostv1.VirtualMachine
+	session *channel.Session
+	agent   agentv1.AgentClient
+}
+
+func (h *host) startPod(id string) *runningPod {
 	h.t.Helper()
 	_, err := h.disks.Create(h.ctx(), &hostv1.CreateDiskRequest{Disk: &hostv1.Disk{Id: id, SizeBytes: 1 << 30, Filesystem: "ext4"}})
 	h.must(err)
@@ -92,7 +135,6 @@ func (h *host) startPod(id string) {
 	stage("created")
 	session, err := channel.Dial(h.ctx(), vm.PersonalitySocket)
 	h.must(err)
-	defer session.Close()
 	rpc, err := session.RPC(h.ctx())
 	h.must(err)
 	agent := agentv1.NewAgentClient(rpc)
@@ -118,9 +160,15 @@ func (h *host) startPod(id string) {
 	}
 	stage("running")
 	h.t.Logf("memory: %s", memoryOf(h, vm.Pid))
-	_, err = h.machines.Stop(h.ctx(), &hostv1.StopRequest{Id: id, Grace: durationpb.New(20 * time.Second)})
+	return &runningPod{id: id, vm: vm, session: session, agent: agent}
+}
+
+func (h *host) stopPod(p *runningPod) {
+	h.t.Helper()
+	defer p.session.Close()
+	_, err := h.machines.Stop(h.ctx(), &hostv1.StopRequest{Id: p.id, Grace: durationpb.New(20 * time.Second)})
 	h.must(err)
-	console, _ := os.ReadFile(filepath.Join(h.dir, "state", "machines", id, "console.log"))
+	console, _ := os.ReadFile(filepath.Join(h.dir, "state", "machines", p.id, "console.log"))
 	h.t.Logf("console:\n%s", console)
 }
 

@@ -162,7 +162,7 @@ func (w *world) start() {
 	w.hostd = exec.Command(w.binary,
 		"--name", "host-t", "--listen", hostdAddress, "--state-dir", w.path("state"), "--run-dir", w.run, "--guest-dir", w.guest,
 		"--tls-cert", w.path("hostd.crt"), "--tls-key", w.path("hostd.key"), "--client-ca", w.path("ca.crt"),
-		"--cgroup-parent", fmt.Sprintf("/pacific-image-test-%d", os.Getpid()), "--accelerator", "tcg", "--standbys", "0",
+		"--cgroup-parent", fmt.Sprintf("/pacific-image-test-%d", os.Getpid()), "--accelerator", "tcg", "--standbys", "0", "--qemu-plugin", "",
 		"--registry-config", w.path("registries"))
 	w.hostd.Stderr = os.Stderr
 	w.must(w.hostd.Start())
