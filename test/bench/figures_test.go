@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/prometheus/procfs"
 )
 
 func TestPercentile(t *testing.T) {
@@ -51,5 +53,16 @@ func TestReport(t *testing.T) {
 	}
 	if strings.Index(text.String(), "image") > strings.Index(text.String(), "vm-up") {
 		t.Error("stages are not in the order in which they end")
+	}
+}
+
+func TestIdleShare(t *testing.T) {
+	before := procfs.CPUStat{User: 10, System: 5, Idle: 100, Iowait: 1}
+	after := procfs.CPUStat{User: 11, System: 5.5, SoftIRQ: 0.5, Idle: 105, Iowait: 2}
+	if got := idleShare(before, after); got != 0.75 {
+		t.Errorf("%v", got)
+	}
+	if got := idleShare(before, before); got != 0 {
+		t.Errorf("without time: %v", got)
 	}
 }

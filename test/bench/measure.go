@@ -49,6 +49,9 @@ func (o options) one(ctx context.Context, c *cluster, results *Results) (err err
 		return err
 	}
 	if o.wants("start") {
+		if err := rest(ctx); err != nil {
+			return err
+		}
 		if results.Start, err = c.measureStart(ctx, o.pods); err != nil {
 			return err
 		}
@@ -93,6 +96,9 @@ func (o options) crowds(ctx context.Context, c *cluster, results *Results) (err 
 func (c *cluster) gather(ctx context.Context, name string, count int, hold time.Duration, look func() error) (*Crowd, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	if err := rest(ctx); err != nil {
+		return nil, err
+	}
 	crowd := c.newCrowd(name, count)
 	result, err := crowd.start(ctx)
 	if err != nil {
@@ -100,10 +106,8 @@ func (c *cluster) gather(ctx context.Context, name string, count int, hold time.
 	}
 	progress("%s: %d Ready in %s", name, count, seconds(result.AllReady))
 	began := time.Now()
-	select {
-	case <-time.After(rest):
-	case <-ctx.Done():
-		return result, ctx.Err()
+	if err := rest(ctx); err != nil {
+		return result, err
 	}
 	if err := look(); err != nil {
 		return result, err

@@ -18,9 +18,6 @@ import (
 	"pacific/internal/smaps"
 )
 
-// rest is how long pods are left alone before they count as idle: the last of their start is over.
-const rest = 10 * time.Second
-
 // measureMemory looks at the machines that are there now.
 func (c *cluster) measureMemory(ctx context.Context) (*Memory, error) {
 	machines, err := c.machines(ctx)
