@@ -32,6 +32,7 @@ import (
 	"pacific/internal/spherelet/podstarts"
 	"pacific/internal/spherelet/podworker"
 	"pacific/internal/spherelet/references"
+	"pacific/internal/spherelet/scratch"
 	"pacific/internal/spherelet/server"
 	"pacific/internal/spherelet/shutdown"
 )
@@ -69,6 +70,10 @@ func (p *parts) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	scratchDirs, err := scratch.Open(filepath.Join(p.options.StateDir, "scratch.json"))
+	if err != nil {
+		return err
+	}
 	tlsConfig, err := pki.ServerConfig(p.options.TLSCert, p.options.TLSKey, p.options.ClientCA)
 	if err != nil {
 		return err
@@ -79,7 +84,7 @@ func (p *parts) run(ctx context.Context) error {
 	p.agent = node.NewAgent(machine, p.kube, p.host.Host, p.host.Images)
 	p.agent.Tell(p.events)
 	p.view = hypervisor.NewView(p.host.Machines, func(id string, m *hostv1.VirtualMachine) { p.workers.SetMachine(id, m) })
-	p.workers = podworker.NewManager(ctx, p.shared(ctx, keep, starts))
+	p.workers = podworker.NewManager(ctx, p.shared(ctx, keep, scratchDirs, starts))
 	p.guard(thresholds)
 
 	go p.agent.Run(ctx)
@@ -127,7 +132,7 @@ func (p *parts) endpoint(starts *podstarts.Recorder) *server.Server {
 }
 
 // shared is what all workers need.
-func (p *parts) shared(ctx context.Context, keep *podworker.Keep, starts *podstarts.Recorder) *podworker.Node {
+func (p *parts) shared(ctx context.Context, keep *podworker.Keep, scratchDirs *scratch.Store, starts *podstarts.Recorder) *podworker.Node {
 	store := references.NewStore(p.kube, func(uid types.UID) { p.workers.ContentsChanged(uid) })
 	files := hostfiles.New("/", func(path string) { p.workers.HostFileChanged(path) })
 	go files.Run(ctx)
@@ -142,7 +147,7 @@ func (p *parts) shared(ctx context.Context, keep *podworker.Keep, starts *podsta
 		Host:        p.host,
 		Machine:     func(id string) *hostv1.VirtualMachine { return p.view.Get(id) },
 		Dial:        dial,
-		Contents:    &podspec.Collector{Objects: store, Tokens: tokens, Services: p.services(ctx), Files: files},
+		Contents:    &podspec.Collector{Objects: store, Tokens: tokens, Services: p.services(ctx), Files: files, Scratch: scratchDirs},
 		References:  store,
 		Tokens:      tokens,
 		Environment: p.environment(),
@@ -152,6 +157,7 @@ func (p *parts) shared(ctx context.Context, keep *podworker.Keep, starts *podsta
 		Events:      p.events,
 		Starts:      starts,
 		Keep:        keep,
+		Scratch:     scratchDirs,
 	}
 }
 

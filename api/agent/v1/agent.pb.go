@@ -1763,6 +1763,7 @@ type Volume struct {
 	//	*Volume_Files_
 	//	*Volume_Disk
 	//	*Volume_Image
+	//	*Volume_Scratch_
 	Source        isVolume_Source `protobuf_oneof:"source"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1848,6 +1849,15 @@ func (x *Volume) GetImage() *Disk {
 	return nil
 }
 
+func (x *Volume) GetScratch() *Volume_Scratch {
+	if x != nil {
+		if x, ok := x.Source.(*Volume_Scratch_); ok {
+			return x.Scratch
+		}
+	}
+	return nil
+}
+
 type isVolume_Source interface {
 	isVolume_Source()
 }
@@ -1868,6 +1878,10 @@ type Volume_Image struct {
 	Image *Disk `protobuf:"bytes,5,opt,name=image,proto3,oneof"` // files of an image: read only, nothing in it can be executed
 }
 
+type Volume_Scratch_ struct {
+	Scratch *Volume_Scratch `protobuf:"bytes,6,opt,name=scratch,proto3,oneof"`
+}
+
 func (*Volume_EmptyDir_) isVolume_Source() {}
 
 func (*Volume_Files_) isVolume_Source() {}
@@ -1876,12 +1890,16 @@ func (*Volume_Disk) isVolume_Source() {}
 
 func (*Volume_Image) isVolume_Source() {}
 
+func (*Volume_Scratch_) isVolume_Source() {}
+
 type File struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Path          string                 `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
 	Data          []byte                 `protobuf:"bytes,2,opt,name=data,proto3" json:"data,omitempty"`
 	Mode          int32                  `protobuf:"varint,3,opt,name=mode,proto3" json:"mode,omitempty"`
 	Uid           *int64                 `protobuf:"varint,4,opt,name=uid,proto3,oneof" json:"uid,omitempty"`
+	Gid           *int64                 `protobuf:"varint,5,opt,name=gid,proto3,oneof" json:"gid,omitempty"`       // of files in scratch volumes
+	Directory     bool                   `protobuf:"varint,6,opt,name=directory,proto3" json:"directory,omitempty"` // in scratch volumes
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1944,6 +1962,116 @@ func (x *File) GetUid() int64 {
 	return 0
 }
 
+func (x *File) GetGid() int64 {
+	if x != nil && x.Gid != nil {
+		return *x.Gid
+	}
+	return 0
+}
+
+func (x *File) GetDirectory() bool {
+	if x != nil {
+		return x.Directory
+	}
+	return false
+}
+
+type ReadScratchRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Volume        string                 `protobuf:"bytes,1,opt,name=volume,proto3" json:"volume,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReadScratchRequest) Reset() {
+	*x = ReadScratchRequest{}
+	mi := &file_agent_v1_agent_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReadScratchRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReadScratchRequest) ProtoMessage() {}
+
+func (x *ReadScratchRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_v1_agent_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReadScratchRequest.ProtoReflect.Descriptor instead.
+func (*ReadScratchRequest) Descriptor() ([]byte, []int) {
+	return file_agent_v1_agent_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *ReadScratchRequest) GetVolume() string {
+	if x != nil {
+		return x.Volume
+	}
+	return ""
+}
+
+type ReadScratchResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Changed       []*File                `protobuf:"bytes,1,rep,name=changed,proto3" json:"changed,omitempty"`
+	Removed       []string               `protobuf:"bytes,2,rep,name=removed,proto3" json:"removed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReadScratchResponse) Reset() {
+	*x = ReadScratchResponse{}
+	mi := &file_agent_v1_agent_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReadScratchResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReadScratchResponse) ProtoMessage() {}
+
+func (x *ReadScratchResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_v1_agent_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReadScratchResponse.ProtoReflect.Descriptor instead.
+func (*ReadScratchResponse) Descriptor() ([]byte, []int) {
+	return file_agent_v1_agent_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *ReadScratchResponse) GetChanged() []*File {
+	if x != nil {
+		return x.Changed
+	}
+	return nil
+}
+
+func (x *ReadScratchResponse) GetRemoved() []string {
+	if x != nil {
+		return x.Removed
+	}
+	return nil
+}
+
 type PodStatus struct {
 	state               protoimpl.MessageState `protogen:"open.v1"`
 	Sequence            uint64                 `protobuf:"varint,1,opt,name=sequence,proto3" json:"sequence,omitempty"`                      // grows with every change
@@ -1963,7 +2091,7 @@ type PodStatus struct {
 
 func (x *PodStatus) Reset() {
 	*x = PodStatus{}
-	mi := &file_agent_v1_agent_proto_msgTypes[22]
+	mi := &file_agent_v1_agent_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1975,7 +2103,7 @@ func (x *PodStatus) String() string {
 func (*PodStatus) ProtoMessage() {}
 
 func (x *PodStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_agent_proto_msgTypes[22]
+	mi := &file_agent_v1_agent_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1988,7 +2116,7 @@ func (x *PodStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PodStatus.ProtoReflect.Descriptor instead.
 func (*PodStatus) Descriptor() ([]byte, []int) {
-	return file_agent_v1_agent_proto_rawDescGZIP(), []int{22}
+	return file_agent_v1_agent_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *PodStatus) GetSequence() uint64 {
@@ -2086,7 +2214,7 @@ type ContainerStatus struct {
 
 func (x *ContainerStatus) Reset() {
 	*x = ContainerStatus{}
-	mi := &file_agent_v1_agent_proto_msgTypes[23]
+	mi := &file_agent_v1_agent_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2098,7 +2226,7 @@ func (x *ContainerStatus) String() string {
 func (*ContainerStatus) ProtoMessage() {}
 
 func (x *ContainerStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_agent_proto_msgTypes[23]
+	mi := &file_agent_v1_agent_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2111,7 +2239,7 @@ func (x *ContainerStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContainerStatus.ProtoReflect.Descriptor instead.
 func (*ContainerStatus) Descriptor() ([]byte, []int) {
-	return file_agent_v1_agent_proto_rawDescGZIP(), []int{23}
+	return file_agent_v1_agent_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ContainerStatus) GetName() string {
@@ -2195,7 +2323,7 @@ type User struct {
 
 func (x *User) Reset() {
 	*x = User{}
-	mi := &file_agent_v1_agent_proto_msgTypes[24]
+	mi := &file_agent_v1_agent_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2207,7 +2335,7 @@ func (x *User) String() string {
 func (*User) ProtoMessage() {}
 
 func (x *User) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_agent_proto_msgTypes[24]
+	mi := &file_agent_v1_agent_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2220,7 +2348,7 @@ func (x *User) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use User.ProtoReflect.Descriptor instead.
 func (*User) Descriptor() ([]byte, []int) {
-	return file_agent_v1_agent_proto_rawDescGZIP(), []int{24}
+	return file_agent_v1_agent_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *User) GetUid() int64 {
@@ -2258,7 +2386,7 @@ type State struct {
 
 func (x *State) Reset() {
 	*x = State{}
-	mi := &file_agent_v1_agent_proto_msgTypes[25]
+	mi := &file_agent_v1_agent_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2270,7 +2398,7 @@ func (x *State) String() string {
 func (*State) ProtoMessage() {}
 
 func (x *State) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_agent_proto_msgTypes[25]
+	mi := &file_agent_v1_agent_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2283,7 +2411,7 @@ func (x *State) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use State.ProtoReflect.Descriptor instead.
 func (*State) Descriptor() ([]byte, []int) {
-	return file_agent_v1_agent_proto_rawDescGZIP(), []int{25}
+	return file_agent_v1_agent_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *State) GetState() isState_State {
@@ -2352,7 +2480,7 @@ type Waiting struct {
 
 func (x *Waiting) Reset() {
 	*x = Waiting{}
-	mi := &file_agent_v1_agent_proto_msgTypes[26]
+	mi := &file_agent_v1_agent_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2364,7 +2492,7 @@ func (x *Waiting) String() string {
 func (*Waiting) ProtoMessage() {}
 
 func (x *Waiting) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_agent_proto_msgTypes[26]
+	mi := &file_agent_v1_agent_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2377,7 +2505,7 @@ func (x *Waiting) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Waiting.ProtoReflect.Descriptor instead.
 func (*Waiting) Descriptor() ([]byte, []int) {
-	return file_agent_v1_agent_proto_rawDescGZIP(), []int{26}
+	return file_agent_v1_agent_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Waiting) GetReason() string {
@@ -2403,7 +2531,7 @@ type Running struct {
 
 func (x *Running) Reset() {
 	*x = Running{}
-	mi := &file_agent_v1_agent_proto_msgTypes[27]
+	mi := &file_agent_v1_agent_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2415,7 +2543,7 @@ func (x *Running) String() string {
 func (*Running) ProtoMessage() {}
 
 func (x *Running) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_agent_proto_msgTypes[27]
+	mi := &file_agent_v1_agent_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2428,7 +2556,7 @@ func (x *Running) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Running.ProtoReflect.Descriptor instead.
 func (*Running) Descriptor() ([]byte, []int) {
-	return file_agent_v1_agent_proto_rawDescGZIP(), []int{27}
+	return file_agent_v1_agent_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Running) GetStartedAt() *timestamppb.Timestamp {
@@ -2453,7 +2581,7 @@ type Termination struct {
 
 func (x *Termination) Reset() {
 	*x = Termination{}
-	mi := &file_agent_v1_agent_proto_msgTypes[28]
+	mi := &file_agent_v1_agent_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2465,7 +2593,7 @@ func (x *Termination) String() string {
 func (*Termination) ProtoMessage() {}
 
 func (x *Termination) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_agent_proto_msgTypes[28]
+	mi := &file_agent_v1_agent_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2478,7 +2606,7 @@ func (x *Termination) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Termination.ProtoReflect.Descriptor instead.
 func (*Termination) Descriptor() ([]byte, []int) {
-	return file_agent_v1_agent_proto_rawDescGZIP(), []int{28}
+	return file_agent_v1_agent_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Termination) GetExitCode() int32 {
@@ -2545,7 +2673,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_agent_v1_agent_proto_msgTypes[29]
+	mi := &file_agent_v1_agent_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2557,7 +2685,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_agent_proto_msgTypes[29]
+	mi := &file_agent_v1_agent_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2570,7 +2698,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_agent_v1_agent_proto_rawDescGZIP(), []int{29}
+	return file_agent_v1_agent_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Event) GetSequence() uint64 {
@@ -2629,7 +2757,7 @@ type ExecRequest struct {
 
 func (x *ExecRequest) Reset() {
 	*x = ExecRequest{}
-	mi := &file_agent_v1_agent_proto_msgTypes[30]
+	mi := &file_agent_v1_agent_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2641,7 +2769,7 @@ func (x *ExecRequest) String() string {
 func (*ExecRequest) ProtoMessage() {}
 
 func (x *ExecRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_agent_proto_msgTypes[30]
+	mi := &file_agent_v1_agent_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2654,7 +2782,7 @@ func (x *ExecRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExecRequest.ProtoReflect.Descriptor instead.
 func (*ExecRequest) Descriptor() ([]byte, []int) {
-	return file_agent_v1_agent_proto_rawDescGZIP(), []int{30}
+	return file_agent_v1_agent_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ExecRequest) GetContainer() string {
@@ -2712,7 +2840,7 @@ type AttachRequest struct {
 
 func (x *AttachRequest) Reset() {
 	*x = AttachRequest{}
-	mi := &file_agent_v1_agent_proto_msgTypes[31]
+	mi := &file_agent_v1_agent_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2724,7 +2852,7 @@ func (x *AttachRequest) String() string {
 func (*AttachRequest) ProtoMessage() {}
 
 func (x *AttachRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_agent_proto_msgTypes[31]
+	mi := &file_agent_v1_agent_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2737,7 +2865,7 @@ func (x *AttachRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AttachRequest.ProtoReflect.Descriptor instead.
 func (*AttachRequest) Descriptor() ([]byte, []int) {
-	return file_agent_v1_agent_proto_rawDescGZIP(), []int{31}
+	return file_agent_v1_agent_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *AttachRequest) GetContainer() string {
@@ -2784,7 +2912,7 @@ type SessionResponse struct {
 
 func (x *SessionResponse) Reset() {
 	*x = SessionResponse{}
-	mi := &file_agent_v1_agent_proto_msgTypes[32]
+	mi := &file_agent_v1_agent_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2796,7 +2924,7 @@ func (x *SessionResponse) String() string {
 func (*SessionResponse) ProtoMessage() {}
 
 func (x *SessionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_agent_proto_msgTypes[32]
+	mi := &file_agent_v1_agent_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2809,7 +2937,7 @@ func (x *SessionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionResponse.ProtoReflect.Descriptor instead.
 func (*SessionResponse) Descriptor() ([]byte, []int) {
-	return file_agent_v1_agent_proto_rawDescGZIP(), []int{32}
+	return file_agent_v1_agent_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *SessionResponse) GetSession() string {
@@ -2830,7 +2958,7 @@ type ResizeRequest struct {
 
 func (x *ResizeRequest) Reset() {
 	*x = ResizeRequest{}
-	mi := &file_agent_v1_agent_proto_msgTypes[33]
+	mi := &file_agent_v1_agent_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2842,7 +2970,7 @@ func (x *ResizeRequest) String() string {
 func (*ResizeRequest) ProtoMessage() {}
 
 func (x *ResizeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_agent_proto_msgTypes[33]
+	mi := &file_agent_v1_agent_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2855,7 +2983,7 @@ func (x *ResizeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResizeRequest.ProtoReflect.Descriptor instead.
 func (*ResizeRequest) Descriptor() ([]byte, []int) {
-	return file_agent_v1_agent_proto_rawDescGZIP(), []int{33}
+	return file_agent_v1_agent_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ResizeRequest) GetSession() string {
@@ -2887,7 +3015,7 @@ type ResizeResponse struct {
 
 func (x *ResizeResponse) Reset() {
 	*x = ResizeResponse{}
-	mi := &file_agent_v1_agent_proto_msgTypes[34]
+	mi := &file_agent_v1_agent_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2899,7 +3027,7 @@ func (x *ResizeResponse) String() string {
 func (*ResizeResponse) ProtoMessage() {}
 
 func (x *ResizeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_agent_proto_msgTypes[34]
+	mi := &file_agent_v1_agent_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2912,7 +3040,7 @@ func (x *ResizeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResizeResponse.ProtoReflect.Descriptor instead.
 func (*ResizeResponse) Descriptor() ([]byte, []int) {
-	return file_agent_v1_agent_proto_rawDescGZIP(), []int{34}
+	return file_agent_v1_agent_proto_rawDescGZIP(), []int{36}
 }
 
 type WaitRequest struct {
@@ -2924,7 +3052,7 @@ type WaitRequest struct {
 
 func (x *WaitRequest) Reset() {
 	*x = WaitRequest{}
-	mi := &file_agent_v1_agent_proto_msgTypes[35]
+	mi := &file_agent_v1_agent_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2936,7 +3064,7 @@ func (x *WaitRequest) String() string {
 func (*WaitRequest) ProtoMessage() {}
 
 func (x *WaitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_agent_proto_msgTypes[35]
+	mi := &file_agent_v1_agent_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2949,7 +3077,7 @@ func (x *WaitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitRequest.ProtoReflect.Descriptor instead.
 func (*WaitRequest) Descriptor() ([]byte, []int) {
-	return file_agent_v1_agent_proto_rawDescGZIP(), []int{35}
+	return file_agent_v1_agent_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *WaitRequest) GetSession() string {
@@ -2969,7 +3097,7 @@ type WaitResponse struct {
 
 func (x *WaitResponse) Reset() {
 	*x = WaitResponse{}
-	mi := &file_agent_v1_agent_proto_msgTypes[36]
+	mi := &file_agent_v1_agent_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2981,7 +3109,7 @@ func (x *WaitResponse) String() string {
 func (*WaitResponse) ProtoMessage() {}
 
 func (x *WaitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_agent_proto_msgTypes[36]
+	mi := &file_agent_v1_agent_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2994,7 +3122,7 @@ func (x *WaitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitResponse.ProtoReflect.Descriptor instead.
 func (*WaitResponse) Descriptor() ([]byte, []int) {
-	return file_agent_v1_agent_proto_rawDescGZIP(), []int{36}
+	return file_agent_v1_agent_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *WaitResponse) GetExitCode() int32 {
@@ -3020,7 +3148,7 @@ type CloseSessionRequest struct {
 
 func (x *CloseSessionRequest) Reset() {
 	*x = CloseSessionRequest{}
-	mi := &file_agent_v1_agent_proto_msgTypes[37]
+	mi := &file_agent_v1_agent_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3032,7 +3160,7 @@ func (x *CloseSessionRequest) String() string {
 func (*CloseSessionRequest) ProtoMessage() {}
 
 func (x *CloseSessionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_agent_proto_msgTypes[37]
+	mi := &file_agent_v1_agent_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3045,7 +3173,7 @@ func (x *CloseSessionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseSessionRequest.ProtoReflect.Descriptor instead.
 func (*CloseSessionRequest) Descriptor() ([]byte, []int) {
-	return file_agent_v1_agent_proto_rawDescGZIP(), []int{37}
+	return file_agent_v1_agent_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *CloseSessionRequest) GetSession() string {
@@ -3063,7 +3191,7 @@ type CloseSessionResponse struct {
 
 func (x *CloseSessionResponse) Reset() {
 	*x = CloseSessionResponse{}
-	mi := &file_agent_v1_agent_proto_msgTypes[38]
+	mi := &file_agent_v1_agent_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3075,7 +3203,7 @@ func (x *CloseSessionResponse) String() string {
 func (*CloseSessionResponse) ProtoMessage() {}
 
 func (x *CloseSessionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_agent_proto_msgTypes[38]
+	mi := &file_agent_v1_agent_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3088,7 +3216,7 @@ func (x *CloseSessionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseSessionResponse.ProtoReflect.Descriptor instead.
 func (*CloseSessionResponse) Descriptor() ([]byte, []int) {
-	return file_agent_v1_agent_proto_rawDescGZIP(), []int{38}
+	return file_agent_v1_agent_proto_rawDescGZIP(), []int{40}
 }
 
 type SignalRequest struct {
@@ -3101,7 +3229,7 @@ type SignalRequest struct {
 
 func (x *SignalRequest) Reset() {
 	*x = SignalRequest{}
-	mi := &file_agent_v1_agent_proto_msgTypes[39]
+	mi := &file_agent_v1_agent_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3113,7 +3241,7 @@ func (x *SignalRequest) String() string {
 func (*SignalRequest) ProtoMessage() {}
 
 func (x *SignalRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_agent_proto_msgTypes[39]
+	mi := &file_agent_v1_agent_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3126,7 +3254,7 @@ func (x *SignalRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignalRequest.ProtoReflect.Descriptor instead.
 func (*SignalRequest) Descriptor() ([]byte, []int) {
-	return file_agent_v1_agent_proto_rawDescGZIP(), []int{39}
+	return file_agent_v1_agent_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *SignalRequest) GetContainer() string {
@@ -3151,7 +3279,7 @@ type SignalResponse struct {
 
 func (x *SignalResponse) Reset() {
 	*x = SignalResponse{}
-	mi := &file_agent_v1_agent_proto_msgTypes[40]
+	mi := &file_agent_v1_agent_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3163,7 +3291,7 @@ func (x *SignalResponse) String() string {
 func (*SignalResponse) ProtoMessage() {}
 
 func (x *SignalResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_agent_proto_msgTypes[40]
+	mi := &file_agent_v1_agent_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3176,7 +3304,7 @@ func (x *SignalResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignalResponse.ProtoReflect.Descriptor instead.
 func (*SignalResponse) Descriptor() ([]byte, []int) {
-	return file_agent_v1_agent_proto_rawDescGZIP(), []int{40}
+	return file_agent_v1_agent_proto_rawDescGZIP(), []int{42}
 }
 
 type StatsRequest struct {
@@ -3188,7 +3316,7 @@ type StatsRequest struct {
 
 func (x *StatsRequest) Reset() {
 	*x = StatsRequest{}
-	mi := &file_agent_v1_agent_proto_msgTypes[41]
+	mi := &file_agent_v1_agent_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3200,7 +3328,7 @@ func (x *StatsRequest) String() string {
 func (*StatsRequest) ProtoMessage() {}
 
 func (x *StatsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_agent_proto_msgTypes[41]
+	mi := &file_agent_v1_agent_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3213,7 +3341,7 @@ func (x *StatsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatsRequest.ProtoReflect.Descriptor instead.
 func (*StatsRequest) Descriptor() ([]byte, []int) {
-	return file_agent_v1_agent_proto_rawDescGZIP(), []int{41}
+	return file_agent_v1_agent_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *StatsRequest) GetStorage() bool {
@@ -3241,7 +3369,7 @@ type StatsResponse struct {
 
 func (x *StatsResponse) Reset() {
 	*x = StatsResponse{}
-	mi := &file_agent_v1_agent_proto_msgTypes[42]
+	mi := &file_agent_v1_agent_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3253,7 +3381,7 @@ func (x *StatsResponse) String() string {
 func (*StatsResponse) ProtoMessage() {}
 
 func (x *StatsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_agent_proto_msgTypes[42]
+	mi := &file_agent_v1_agent_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3266,7 +3394,7 @@ func (x *StatsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatsResponse.ProtoReflect.Descriptor instead.
 func (*StatsResponse) Descriptor() ([]byte, []int) {
-	return file_agent_v1_agent_proto_rawDescGZIP(), []int{42}
+	return file_agent_v1_agent_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *StatsResponse) GetContainers() []*ContainerStats {
@@ -3355,7 +3483,7 @@ type VolumeStats struct {
 
 func (x *VolumeStats) Reset() {
 	*x = VolumeStats{}
-	mi := &file_agent_v1_agent_proto_msgTypes[43]
+	mi := &file_agent_v1_agent_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3367,7 +3495,7 @@ func (x *VolumeStats) String() string {
 func (*VolumeStats) ProtoMessage() {}
 
 func (x *VolumeStats) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_agent_proto_msgTypes[43]
+	mi := &file_agent_v1_agent_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3380,7 +3508,7 @@ func (x *VolumeStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VolumeStats.ProtoReflect.Descriptor instead.
 func (*VolumeStats) Descriptor() ([]byte, []int) {
-	return file_agent_v1_agent_proto_rawDescGZIP(), []int{43}
+	return file_agent_v1_agent_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *VolumeStats) GetName() string {
@@ -3446,7 +3574,7 @@ type ProbeCount struct {
 
 func (x *ProbeCount) Reset() {
 	*x = ProbeCount{}
-	mi := &file_agent_v1_agent_proto_msgTypes[44]
+	mi := &file_agent_v1_agent_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3458,7 +3586,7 @@ func (x *ProbeCount) String() string {
 func (*ProbeCount) ProtoMessage() {}
 
 func (x *ProbeCount) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_agent_proto_msgTypes[44]
+	mi := &file_agent_v1_agent_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3471,7 +3599,7 @@ func (x *ProbeCount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProbeCount.ProtoReflect.Descriptor instead.
 func (*ProbeCount) Descriptor() ([]byte, []int) {
-	return file_agent_v1_agent_proto_rawDescGZIP(), []int{44}
+	return file_agent_v1_agent_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *ProbeCount) GetContainer() string {
@@ -3538,7 +3666,7 @@ type ContainerStats struct {
 
 func (x *ContainerStats) Reset() {
 	*x = ContainerStats{}
-	mi := &file_agent_v1_agent_proto_msgTypes[45]
+	mi := &file_agent_v1_agent_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3550,7 +3678,7 @@ func (x *ContainerStats) String() string {
 func (*ContainerStats) ProtoMessage() {}
 
 func (x *ContainerStats) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_agent_proto_msgTypes[45]
+	mi := &file_agent_v1_agent_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3563,7 +3691,7 @@ func (x *ContainerStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContainerStats.ProtoReflect.Descriptor instead.
 func (*ContainerStats) Descriptor() ([]byte, []int) {
-	return file_agent_v1_agent_proto_rawDescGZIP(), []int{45}
+	return file_agent_v1_agent_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *ContainerStats) GetName() string {
@@ -3722,7 +3850,7 @@ type Handler_Exec struct {
 
 func (x *Handler_Exec) Reset() {
 	*x = Handler_Exec{}
-	mi := &file_agent_v1_agent_proto_msgTypes[47]
+	mi := &file_agent_v1_agent_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3734,7 +3862,7 @@ func (x *Handler_Exec) String() string {
 func (*Handler_Exec) ProtoMessage() {}
 
 func (x *Handler_Exec) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_agent_proto_msgTypes[47]
+	mi := &file_agent_v1_agent_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3770,7 +3898,7 @@ type Handler_HttpGet struct {
 
 func (x *Handler_HttpGet) Reset() {
 	*x = Handler_HttpGet{}
-	mi := &file_agent_v1_agent_proto_msgTypes[48]
+	mi := &file_agent_v1_agent_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3782,7 +3910,7 @@ func (x *Handler_HttpGet) String() string {
 func (*Handler_HttpGet) ProtoMessage() {}
 
 func (x *Handler_HttpGet) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_agent_proto_msgTypes[48]
+	mi := &file_agent_v1_agent_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3843,7 +3971,7 @@ type Handler_TcpSocket struct {
 
 func (x *Handler_TcpSocket) Reset() {
 	*x = Handler_TcpSocket{}
-	mi := &file_agent_v1_agent_proto_msgTypes[49]
+	mi := &file_agent_v1_agent_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3855,7 +3983,7 @@ func (x *Handler_TcpSocket) String() string {
 func (*Handler_TcpSocket) ProtoMessage() {}
 
 func (x *Handler_TcpSocket) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_agent_proto_msgTypes[49]
+	mi := &file_agent_v1_agent_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3895,7 +4023,7 @@ type Handler_Grpc struct {
 
 func (x *Handler_Grpc) Reset() {
 	*x = Handler_Grpc{}
-	mi := &file_agent_v1_agent_proto_msgTypes[50]
+	mi := &file_agent_v1_agent_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3907,7 +4035,7 @@ func (x *Handler_Grpc) String() string {
 func (*Handler_Grpc) ProtoMessage() {}
 
 func (x *Handler_Grpc) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_agent_proto_msgTypes[50]
+	mi := &file_agent_v1_agent_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3937,6 +4065,52 @@ func (x *Handler_Grpc) GetService() string {
 	return ""
 }
 
+// Scratch is a directory in which the pods of a host leave files to later ones. It is made once, with these, and kept on the
+// ephemeral disk.
+type Volume_Scratch struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Files         []*File                `protobuf:"bytes,1,rep,name=files,proto3" json:"files,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Volume_Scratch) Reset() {
+	*x = Volume_Scratch{}
+	mi := &file_agent_v1_agent_proto_msgTypes[53]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Volume_Scratch) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Volume_Scratch) ProtoMessage() {}
+
+func (x *Volume_Scratch) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_v1_agent_proto_msgTypes[53]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Volume_Scratch.ProtoReflect.Descriptor instead.
+func (*Volume_Scratch) Descriptor() ([]byte, []int) {
+	return file_agent_v1_agent_proto_rawDescGZIP(), []int{20, 0}
+}
+
+func (x *Volume_Scratch) GetFiles() []*File {
+	if x != nil {
+		return x.Files
+	}
+	return nil
+}
+
 type Volume_EmptyDir struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
 	Memory         bool                   `protobuf:"varint,1,opt,name=memory,proto3" json:"memory,omitempty"`
@@ -3947,7 +4121,7 @@ type Volume_EmptyDir struct {
 
 func (x *Volume_EmptyDir) Reset() {
 	*x = Volume_EmptyDir{}
-	mi := &file_agent_v1_agent_proto_msgTypes[51]
+	mi := &file_agent_v1_agent_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3959,7 +4133,7 @@ func (x *Volume_EmptyDir) String() string {
 func (*Volume_EmptyDir) ProtoMessage() {}
 
 func (x *Volume_EmptyDir) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_agent_proto_msgTypes[51]
+	mi := &file_agent_v1_agent_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3972,7 +4146,7 @@ func (x *Volume_EmptyDir) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Volume_EmptyDir.ProtoReflect.Descriptor instead.
 func (*Volume_EmptyDir) Descriptor() ([]byte, []int) {
-	return file_agent_v1_agent_proto_rawDescGZIP(), []int{20, 0}
+	return file_agent_v1_agent_proto_rawDescGZIP(), []int{20, 1}
 }
 
 func (x *Volume_EmptyDir) GetMemory() bool {
@@ -4008,7 +4182,7 @@ type Volume_Files struct {
 
 func (x *Volume_Files) Reset() {
 	*x = Volume_Files{}
-	mi := &file_agent_v1_agent_proto_msgTypes[52]
+	mi := &file_agent_v1_agent_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4020,7 +4194,7 @@ func (x *Volume_Files) String() string {
 func (*Volume_Files) ProtoMessage() {}
 
 func (x *Volume_Files) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_v1_agent_proto_msgTypes[52]
+	mi := &file_agent_v1_agent_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4033,7 +4207,7 @@ func (x *Volume_Files) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Volume_Files.ProtoReflect.Descriptor instead.
 func (*Volume_Files) Descriptor() ([]byte, []int) {
-	return file_agent_v1_agent_proto_rawDescGZIP(), []int{20, 1}
+	return file_agent_v1_agent_proto_rawDescGZIP(), []int{20, 2}
 }
 
 func (x *Volume_Files) GetFiles() []*File {
@@ -4255,13 +4429,16 @@ const file_agent_v1_agent_proto_rawDesc = "" +
 	"\x04Grpc\x12\x12\n" +
 	"\x04port\x18\x01 \x01(\x05R\x04port\x12\x18\n" +
 	"\aservice\x18\x02 \x01(\tR\aserviceB\b\n" +
-	"\x06action\"\xe7\x03\n" +
+	"\x06action\"\xde\x04\n" +
 	"\x06Volume\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12@\n" +
 	"\tempty_dir\x18\x02 \x01(\v2!.pacific.agent.v1.Volume.EmptyDirH\x00R\bemptyDir\x126\n" +
 	"\x05files\x18\x03 \x01(\v2\x1e.pacific.agent.v1.Volume.FilesH\x00R\x05files\x12,\n" +
 	"\x04disk\x18\x04 \x01(\v2\x16.pacific.agent.v1.DiskH\x00R\x04disk\x12.\n" +
-	"\x05image\x18\x05 \x01(\v2\x16.pacific.agent.v1.DiskH\x00R\x05image\x1aL\n" +
+	"\x05image\x18\x05 \x01(\v2\x16.pacific.agent.v1.DiskH\x00R\x05image\x12<\n" +
+	"\ascratch\x18\x06 \x01(\v2 .pacific.agent.v1.Volume.ScratchH\x00R\ascratch\x1a7\n" +
+	"\aScratch\x12,\n" +
+	"\x05files\x18\x01 \x03(\v2\x16.pacific.agent.v1.FileR\x05files\x1aL\n" +
 	"\bEmptyDir\x12\x16\n" +
 	"\x06memory\x18\x01 \x01(\bR\x06memory\x12(\n" +
 	"\x10size_limit_bytes\x18\x02 \x01(\x03R\x0esizeLimitBytes\x1a\x98\x01\n" +
@@ -4271,13 +4448,21 @@ const file_agent_v1_agent_proto_rawDesc = "" +
 	"\x04more\x18\x03 \x01(\bR\x04more\x12\x12\n" +
 	"\x04part\x18\x04 \x01(\x05R\x04part\x12\x16\n" +
 	"\x06single\x18\x05 \x01(\bR\x06singleB\b\n" +
-	"\x06source\"a\n" +
+	"\x06source\"\x9e\x01\n" +
 	"\x04File\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x12\n" +
 	"\x04data\x18\x02 \x01(\fR\x04data\x12\x12\n" +
 	"\x04mode\x18\x03 \x01(\x05R\x04mode\x12\x15\n" +
-	"\x03uid\x18\x04 \x01(\x03H\x00R\x03uid\x88\x01\x01B\x06\n" +
-	"\x04_uid\"\x90\x04\n" +
+	"\x03uid\x18\x04 \x01(\x03H\x00R\x03uid\x88\x01\x01\x12\x15\n" +
+	"\x03gid\x18\x05 \x01(\x03H\x01R\x03gid\x88\x01\x01\x12\x1c\n" +
+	"\tdirectory\x18\x06 \x01(\bR\tdirectoryB\x06\n" +
+	"\x04_uidB\x06\n" +
+	"\x04_gid\",\n" +
+	"\x12ReadScratchRequest\x12\x16\n" +
+	"\x06volume\x18\x01 \x01(\tR\x06volume\"a\n" +
+	"\x13ReadScratchResponse\x120\n" +
+	"\achanged\x18\x01 \x03(\v2\x16.pacific.agent.v1.FileR\achanged\x12\x18\n" +
+	"\aremoved\x18\x02 \x03(\tR\aremoved\"\x90\x04\n" +
 	"\tPodStatus\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x04R\bsequence\x12\x18\n" +
 	"\astarted\x18\x02 \x01(\bR\astarted\x12\x1f\n" +
@@ -4439,7 +4624,7 @@ const file_agent_v1_agent_proto_rawDesc = "" +
 	"\x06ALWAYS\x10\x01\x12\x0e\n" +
 	"\n" +
 	"ON_FAILURE\x10\x02\x12\t\n" +
-	"\x05NEVER\x10\x032\xcf\x06\n" +
+	"\x05NEVER\x10\x032\xab\a\n" +
 	"\x05Agent\x12H\n" +
 	"\x05Start\x12\x1e.pacific.agent.v1.StartRequest\x1a\x1f.pacific.agent.v1.StartResponse\x12K\n" +
 	"\x06Update\x12\x1f.pacific.agent.v1.UpdateRequest\x1a .pacific.agent.v1.UpdateResponse\x12E\n" +
@@ -4451,7 +4636,8 @@ const file_agent_v1_agent_proto_rawDesc = "" +
 	"\x04Wait\x12\x1d.pacific.agent.v1.WaitRequest\x1a\x1e.pacific.agent.v1.WaitResponse\x12]\n" +
 	"\fCloseSession\x12%.pacific.agent.v1.CloseSessionRequest\x1a&.pacific.agent.v1.CloseSessionResponse\x12H\n" +
 	"\x05Stats\x12\x1e.pacific.agent.v1.StatsRequest\x1a\x1f.pacific.agent.v1.StatsResponse\x12K\n" +
-	"\x06Signal\x12\x1f.pacific.agent.v1.SignalRequest\x1a .pacific.agent.v1.SignalResponseB\x1eZ\x1cpacific/api/agent/v1;agentv1b\x06proto3"
+	"\x06Signal\x12\x1f.pacific.agent.v1.SignalRequest\x1a .pacific.agent.v1.SignalResponse\x12Z\n" +
+	"\vReadScratch\x12$.pacific.agent.v1.ReadScratchRequest\x1a%.pacific.agent.v1.ReadScratchResponseB\x1eZ\x1cpacific/api/agent/v1;agentv1b\x06proto3"
 
 var (
 	file_agent_v1_agent_proto_rawDescOnce sync.Once
@@ -4466,7 +4652,7 @@ func file_agent_v1_agent_proto_rawDescGZIP() []byte {
 }
 
 var file_agent_v1_agent_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_agent_v1_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 53)
+var file_agent_v1_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 56)
 var file_agent_v1_agent_proto_goTypes = []any{
 	(RestartPolicy)(0),            // 0: pacific.agent.v1.RestartPolicy
 	(*StartRequest)(nil),          // 1: pacific.agent.v1.StartRequest
@@ -4491,38 +4677,41 @@ var file_agent_v1_agent_proto_goTypes = []any{
 	(*Handler)(nil),               // 20: pacific.agent.v1.Handler
 	(*Volume)(nil),                // 21: pacific.agent.v1.Volume
 	(*File)(nil),                  // 22: pacific.agent.v1.File
-	(*PodStatus)(nil),             // 23: pacific.agent.v1.PodStatus
-	(*ContainerStatus)(nil),       // 24: pacific.agent.v1.ContainerStatus
-	(*User)(nil),                  // 25: pacific.agent.v1.User
-	(*State)(nil),                 // 26: pacific.agent.v1.State
-	(*Waiting)(nil),               // 27: pacific.agent.v1.Waiting
-	(*Running)(nil),               // 28: pacific.agent.v1.Running
-	(*Termination)(nil),           // 29: pacific.agent.v1.Termination
-	(*Event)(nil),                 // 30: pacific.agent.v1.Event
-	(*ExecRequest)(nil),           // 31: pacific.agent.v1.ExecRequest
-	(*AttachRequest)(nil),         // 32: pacific.agent.v1.AttachRequest
-	(*SessionResponse)(nil),       // 33: pacific.agent.v1.SessionResponse
-	(*ResizeRequest)(nil),         // 34: pacific.agent.v1.ResizeRequest
-	(*ResizeResponse)(nil),        // 35: pacific.agent.v1.ResizeResponse
-	(*WaitRequest)(nil),           // 36: pacific.agent.v1.WaitRequest
-	(*WaitResponse)(nil),          // 37: pacific.agent.v1.WaitResponse
-	(*CloseSessionRequest)(nil),   // 38: pacific.agent.v1.CloseSessionRequest
-	(*CloseSessionResponse)(nil),  // 39: pacific.agent.v1.CloseSessionResponse
-	(*SignalRequest)(nil),         // 40: pacific.agent.v1.SignalRequest
-	(*SignalResponse)(nil),        // 41: pacific.agent.v1.SignalResponse
-	(*StatsRequest)(nil),          // 42: pacific.agent.v1.StatsRequest
-	(*StatsResponse)(nil),         // 43: pacific.agent.v1.StatsResponse
-	(*VolumeStats)(nil),           // 44: pacific.agent.v1.VolumeStats
-	(*ProbeCount)(nil),            // 45: pacific.agent.v1.ProbeCount
-	(*ContainerStats)(nil),        // 46: pacific.agent.v1.ContainerStats
-	nil,                           // 47: pacific.agent.v1.Pod.SysctlsEntry
-	(*Handler_Exec)(nil),          // 48: pacific.agent.v1.Handler.Exec
-	(*Handler_HttpGet)(nil),       // 49: pacific.agent.v1.Handler.HttpGet
-	(*Handler_TcpSocket)(nil),     // 50: pacific.agent.v1.Handler.TcpSocket
-	(*Handler_Grpc)(nil),          // 51: pacific.agent.v1.Handler.Grpc
-	(*Volume_EmptyDir)(nil),       // 52: pacific.agent.v1.Volume.EmptyDir
-	(*Volume_Files)(nil),          // 53: pacific.agent.v1.Volume.Files
-	(*timestamppb.Timestamp)(nil), // 54: google.protobuf.Timestamp
+	(*ReadScratchRequest)(nil),    // 23: pacific.agent.v1.ReadScratchRequest
+	(*ReadScratchResponse)(nil),   // 24: pacific.agent.v1.ReadScratchResponse
+	(*PodStatus)(nil),             // 25: pacific.agent.v1.PodStatus
+	(*ContainerStatus)(nil),       // 26: pacific.agent.v1.ContainerStatus
+	(*User)(nil),                  // 27: pacific.agent.v1.User
+	(*State)(nil),                 // 28: pacific.agent.v1.State
+	(*Waiting)(nil),               // 29: pacific.agent.v1.Waiting
+	(*Running)(nil),               // 30: pacific.agent.v1.Running
+	(*Termination)(nil),           // 31: pacific.agent.v1.Termination
+	(*Event)(nil),                 // 32: pacific.agent.v1.Event
+	(*ExecRequest)(nil),           // 33: pacific.agent.v1.ExecRequest
+	(*AttachRequest)(nil),         // 34: pacific.agent.v1.AttachRequest
+	(*SessionResponse)(nil),       // 35: pacific.agent.v1.SessionResponse
+	(*ResizeRequest)(nil),         // 36: pacific.agent.v1.ResizeRequest
+	(*ResizeResponse)(nil),        // 37: pacific.agent.v1.ResizeResponse
+	(*WaitRequest)(nil),           // 38: pacific.agent.v1.WaitRequest
+	(*WaitResponse)(nil),          // 39: pacific.agent.v1.WaitResponse
+	(*CloseSessionRequest)(nil),   // 40: pacific.agent.v1.CloseSessionRequest
+	(*CloseSessionResponse)(nil),  // 41: pacific.agent.v1.CloseSessionResponse
+	(*SignalRequest)(nil),         // 42: pacific.agent.v1.SignalRequest
+	(*SignalResponse)(nil),        // 43: pacific.agent.v1.SignalResponse
+	(*StatsRequest)(nil),          // 44: pacific.agent.v1.StatsRequest
+	(*StatsResponse)(nil),         // 45: pacific.agent.v1.StatsResponse
+	(*VolumeStats)(nil),           // 46: pacific.agent.v1.VolumeStats
+	(*ProbeCount)(nil),            // 47: pacific.agent.v1.ProbeCount
+	(*ContainerStats)(nil),        // 48: pacific.agent.v1.ContainerStats
+	nil,                           // 49: pacific.agent.v1.Pod.SysctlsEntry
+	(*Handler_Exec)(nil),          // 50: pacific.agent.v1.Handler.Exec
+	(*Handler_HttpGet)(nil),       // 51: pacific.agent.v1.Handler.HttpGet
+	(*Handler_TcpSocket)(nil),     // 52: pacific.agent.v1.Handler.TcpSocket
+	(*Handler_Grpc)(nil),          // 53: pacific.agent.v1.Handler.Grpc
+	(*Volume_Scratch)(nil),        // 54: pacific.agent.v1.Volume.Scratch
+	(*Volume_EmptyDir)(nil),       // 55: pacific.agent.v1.Volume.EmptyDir
+	(*Volume_Files)(nil),          // 56: pacific.agent.v1.Volume.Files
+	(*timestamppb.Timestamp)(nil), // 57: google.protobuf.Timestamp
 }
 var file_agent_v1_agent_proto_depIdxs = []int32{
 	8,  // 0: pacific.agent.v1.StartRequest.pod:type_name -> pacific.agent.v1.Pod
@@ -4536,9 +4725,9 @@ var file_agent_v1_agent_proto_depIdxs = []int32{
 	13, // 8: pacific.agent.v1.Pod.init_containers:type_name -> pacific.agent.v1.Container
 	13, // 9: pacific.agent.v1.Pod.containers:type_name -> pacific.agent.v1.Container
 	21, // 10: pacific.agent.v1.Pod.volumes:type_name -> pacific.agent.v1.Volume
-	47, // 11: pacific.agent.v1.Pod.sysctls:type_name -> pacific.agent.v1.Pod.SysctlsEntry
+	49, // 11: pacific.agent.v1.Pod.sysctls:type_name -> pacific.agent.v1.Pod.SysctlsEntry
 	9,  // 12: pacific.agent.v1.Pod.ephemeral:type_name -> pacific.agent.v1.Disk
-	29, // 13: pacific.agent.v1.Pod.previous:type_name -> pacific.agent.v1.Termination
+	31, // 13: pacific.agent.v1.Pod.previous:type_name -> pacific.agent.v1.Termination
 	13, // 14: pacific.agent.v1.Pod.ephemeral_containers:type_name -> pacific.agent.v1.Container
 	9,  // 15: pacific.agent.v1.Container.image_disk:type_name -> pacific.agent.v1.Disk
 	15, // 16: pacific.agent.v1.Container.env:type_name -> pacific.agent.v1.EnvVar
@@ -4553,63 +4742,68 @@ var file_agent_v1_agent_proto_depIdxs = []int32{
 	0,  // 25: pacific.agent.v1.Container.restart_policy:type_name -> pacific.agent.v1.RestartPolicy
 	14, // 26: pacific.agent.v1.Container.restart_rules:type_name -> pacific.agent.v1.RestartRule
 	20, // 27: pacific.agent.v1.Probe.handler:type_name -> pacific.agent.v1.Handler
-	48, // 28: pacific.agent.v1.Handler.exec:type_name -> pacific.agent.v1.Handler.Exec
-	49, // 29: pacific.agent.v1.Handler.http_get:type_name -> pacific.agent.v1.Handler.HttpGet
-	50, // 30: pacific.agent.v1.Handler.tcp_socket:type_name -> pacific.agent.v1.Handler.TcpSocket
-	51, // 31: pacific.agent.v1.Handler.grpc:type_name -> pacific.agent.v1.Handler.Grpc
-	52, // 32: pacific.agent.v1.Volume.empty_dir:type_name -> pacific.agent.v1.Volume.EmptyDir
-	53, // 33: pacific.agent.v1.Volume.files:type_name -> pacific.agent.v1.Volume.Files
+	50, // 28: pacific.agent.v1.Handler.exec:type_name -> pacific.agent.v1.Handler.Exec
+	51, // 29: pacific.agent.v1.Handler.http_get:type_name -> pacific.agent.v1.Handler.HttpGet
+	52, // 30: pacific.agent.v1.Handler.tcp_socket:type_name -> pacific.agent.v1.Handler.TcpSocket
+	53, // 31: pacific.agent.v1.Handler.grpc:type_name -> pacific.agent.v1.Handler.Grpc
+	55, // 32: pacific.agent.v1.Volume.empty_dir:type_name -> pacific.agent.v1.Volume.EmptyDir
+	56, // 33: pacific.agent.v1.Volume.files:type_name -> pacific.agent.v1.Volume.Files
 	9,  // 34: pacific.agent.v1.Volume.disk:type_name -> pacific.agent.v1.Disk
 	9,  // 35: pacific.agent.v1.Volume.image:type_name -> pacific.agent.v1.Disk
-	24, // 36: pacific.agent.v1.PodStatus.init_containers:type_name -> pacific.agent.v1.ContainerStatus
-	24, // 37: pacific.agent.v1.PodStatus.containers:type_name -> pacific.agent.v1.ContainerStatus
-	54, // 38: pacific.agent.v1.PodStatus.network_ready_at:type_name -> google.protobuf.Timestamp
-	30, // 39: pacific.agent.v1.PodStatus.events:type_name -> pacific.agent.v1.Event
-	24, // 40: pacific.agent.v1.PodStatus.ephemeral_containers:type_name -> pacific.agent.v1.ContainerStatus
-	26, // 41: pacific.agent.v1.ContainerStatus.state:type_name -> pacific.agent.v1.State
-	29, // 42: pacific.agent.v1.ContainerStatus.last_termination:type_name -> pacific.agent.v1.Termination
-	17, // 43: pacific.agent.v1.ContainerStatus.resources:type_name -> pacific.agent.v1.Resources
-	25, // 44: pacific.agent.v1.ContainerStatus.user:type_name -> pacific.agent.v1.User
-	27, // 45: pacific.agent.v1.State.waiting:type_name -> pacific.agent.v1.Waiting
-	28, // 46: pacific.agent.v1.State.running:type_name -> pacific.agent.v1.Running
-	29, // 47: pacific.agent.v1.State.terminated:type_name -> pacific.agent.v1.Termination
-	54, // 48: pacific.agent.v1.Running.started_at:type_name -> google.protobuf.Timestamp
-	54, // 49: pacific.agent.v1.Termination.started_at:type_name -> google.protobuf.Timestamp
-	54, // 50: pacific.agent.v1.Termination.finished_at:type_name -> google.protobuf.Timestamp
-	54, // 51: pacific.agent.v1.Event.at:type_name -> google.protobuf.Timestamp
-	46, // 52: pacific.agent.v1.StatsResponse.containers:type_name -> pacific.agent.v1.ContainerStats
-	54, // 53: pacific.agent.v1.StatsResponse.at:type_name -> google.protobuf.Timestamp
-	44, // 54: pacific.agent.v1.StatsResponse.volumes:type_name -> pacific.agent.v1.VolumeStats
-	45, // 55: pacific.agent.v1.StatsResponse.probes:type_name -> pacific.agent.v1.ProbeCount
-	15, // 56: pacific.agent.v1.Handler.HttpGet.headers:type_name -> pacific.agent.v1.EnvVar
-	22, // 57: pacific.agent.v1.Volume.Files.files:type_name -> pacific.agent.v1.File
-	1,  // 58: pacific.agent.v1.Agent.Start:input_type -> pacific.agent.v1.StartRequest
-	3,  // 59: pacific.agent.v1.Agent.Update:input_type -> pacific.agent.v1.UpdateRequest
-	5,  // 60: pacific.agent.v1.Agent.Stop:input_type -> pacific.agent.v1.StopRequest
-	7,  // 61: pacific.agent.v1.Agent.Watch:input_type -> pacific.agent.v1.WatchRequest
-	31, // 62: pacific.agent.v1.Agent.Exec:input_type -> pacific.agent.v1.ExecRequest
-	32, // 63: pacific.agent.v1.Agent.Attach:input_type -> pacific.agent.v1.AttachRequest
-	34, // 64: pacific.agent.v1.Agent.Resize:input_type -> pacific.agent.v1.ResizeRequest
-	36, // 65: pacific.agent.v1.Agent.Wait:input_type -> pacific.agent.v1.WaitRequest
-	38, // 66: pacific.agent.v1.Agent.CloseSession:input_type -> pacific.agent.v1.CloseSessionRequest
-	42, // 67: pacific.agent.v1.Agent.Stats:input_type -> pacific.agent.v1.StatsRequest
-	40, // 68: pacific.agent.v1.Agent.Signal:input_type -> pacific.agent.v1.SignalRequest
-	2,  // 69: pacific.agent.v1.Agent.Start:output_type -> pacific.agent.v1.StartResponse
-	4,  // 70: pacific.agent.v1.Agent.Update:output_type -> pacific.agent.v1.UpdateResponse
-	6,  // 71: pacific.agent.v1.Agent.Stop:output_type -> pacific.agent.v1.StopResponse
-	23, // 72: pacific.agent.v1.Agent.Watch:output_type -> pacific.agent.v1.PodStatus
-	33, // 73: pacific.agent.v1.Agent.Exec:output_type -> pacific.agent.v1.SessionResponse
-	33, // 74: pacific.agent.v1.Agent.Attach:output_type -> pacific.agent.v1.SessionResponse
-	35, // 75: pacific.agent.v1.Agent.Resize:output_type -> pacific.agent.v1.ResizeResponse
-	37, // 76: pacific.agent.v1.Agent.Wait:output_type -> pacific.agent.v1.WaitResponse
-	39, // 77: pacific.agent.v1.Agent.CloseSession:output_type -> pacific.agent.v1.CloseSessionResponse
-	43, // 78: pacific.agent.v1.Agent.Stats:output_type -> pacific.agent.v1.StatsResponse
-	41, // 79: pacific.agent.v1.Agent.Signal:output_type -> pacific.agent.v1.SignalResponse
-	69, // [69:80] is the sub-list for method output_type
-	58, // [58:69] is the sub-list for method input_type
-	58, // [58:58] is the sub-list for extension type_name
-	58, // [58:58] is the sub-list for extension extendee
-	0,  // [0:58] is the sub-list for field type_name
+	54, // 36: pacific.agent.v1.Volume.scratch:type_name -> pacific.agent.v1.Volume.Scratch
+	22, // 37: pacific.agent.v1.ReadScratchResponse.changed:type_name -> pacific.agent.v1.File
+	26, // 38: pacific.agent.v1.PodStatus.init_containers:type_name -> pacific.agent.v1.ContainerStatus
+	26, // 39: pacific.agent.v1.PodStatus.containers:type_name -> pacific.agent.v1.ContainerStatus
+	57, // 40: pacific.agent.v1.PodStatus.network_ready_at:type_name -> google.protobuf.Timestamp
+	32, // 41: pacific.agent.v1.PodStatus.events:type_name -> pacific.agent.v1.Event
+	26, // 42: pacific.agent.v1.PodStatus.ephemeral_containers:type_name -> pacific.agent.v1.ContainerStatus
+	28, // 43: pacific.agent.v1.ContainerStatus.state:type_name -> pacific.agent.v1.State
+	31, // 44: pacific.agent.v1.ContainerStatus.last_termination:type_name -> pacific.agent.v1.Termination
+	17, // 45: pacific.agent.v1.ContainerStatus.resources:type_name -> pacific.agent.v1.Resources
+	27, // 46: pacific.agent.v1.ContainerStatus.user:type_name -> pacific.agent.v1.User
+	29, // 47: pacific.agent.v1.State.waiting:type_name -> pacific.agent.v1.Waiting
+	30, // 48: pacific.agent.v1.State.running:type_name -> pacific.agent.v1.Running
+	31, // 49: pacific.agent.v1.State.terminated:type_name -> pacific.agent.v1.Termination
+	57, // 50: pacific.agent.v1.Running.started_at:type_name -> google.protobuf.Timestamp
+	57, // 51: pacific.agent.v1.Termination.started_at:type_name -> google.protobuf.Timestamp
+	57, // 52: pacific.agent.v1.Termination.finished_at:type_name -> google.protobuf.Timestamp
+	57, // 53: pacific.agent.v1.Event.at:type_name -> google.protobuf.Timestamp
+	48, // 54: pacific.agent.v1.StatsResponse.containers:type_name -> pacific.agent.v1.ContainerStats
+	57, // 55: pacific.agent.v1.StatsResponse.at:type_name -> google.protobuf.Timestamp
+	46, // 56: pacific.agent.v1.StatsResponse.volumes:type_name -> pacific.agent.v1.VolumeStats
+	47, // 57: pacific.agent.v1.StatsResponse.probes:type_name -> pacific.agent.v1.ProbeCount
+	15, // 58: pacific.agent.v1.Handler.HttpGet.headers:type_name -> pacific.agent.v1.EnvVar
+	22, // 59: pacific.agent.v1.Volume.Scratch.files:type_name -> pacific.agent.v1.File
+	22, // 60: pacific.agent.v1.Volume.Files.files:type_name -> pacific.agent.v1.File
+	1,  // 61: pacific.agent.v1.Agent.Start:input_type -> pacific.agent.v1.StartRequest
+	3,  // 62: pacific.agent.v1.Agent.Update:input_type -> pacific.agent.v1.UpdateRequest
+	5,  // 63: pacific.agent.v1.Agent.Stop:input_type -> pacific.agent.v1.StopRequest
+	7,  // 64: pacific.agent.v1.Agent.Watch:input_type -> pacific.agent.v1.WatchRequest
+	33, // 65: pacific.agent.v1.Agent.Exec:input_type -> pacific.agent.v1.ExecRequest
+	34, // 66: pacific.agent.v1.Agent.Attach:input_type -> pacific.agent.v1.AttachRequest
+	36, // 67: pacific.agent.v1.Agent.Resize:input_type -> pacific.agent.v1.ResizeRequest
+	38, // 68: pacific.agent.v1.Agent.Wait:input_type -> pacific.agent.v1.WaitRequest
+	40, // 69: pacific.agent.v1.Agent.CloseSession:input_type -> pacific.agent.v1.CloseSessionRequest
+	44, // 70: pacific.agent.v1.Agent.Stats:input_type -> pacific.agent.v1.StatsRequest
+	42, // 71: pacific.agent.v1.Agent.Signal:input_type -> pacific.agent.v1.SignalRequest
+	23, // 72: pacific.agent.v1.Agent.ReadScratch:input_type -> pacific.agent.v1.ReadScratchRequest
+	2,  // 73: pacific.agent.v1.Agent.Start:output_type -> pacific.agent.v1.StartResponse
+	4,  // 74: pacific.agent.v1.Agent.Update:output_type -> pacific.agent.v1.UpdateResponse
+	6,  // 75: pacific.agent.v1.Agent.Stop:output_type -> pacific.agent.v1.StopResponse
+	25, // 76: pacific.agent.v1.Agent.Watch:output_type -> pacific.agent.v1.PodStatus
+	35, // 77: pacific.agent.v1.Agent.Exec:output_type -> pacific.agent.v1.SessionResponse
+	35, // 78: pacific.agent.v1.Agent.Attach:output_type -> pacific.agent.v1.SessionResponse
+	37, // 79: pacific.agent.v1.Agent.Resize:output_type -> pacific.agent.v1.ResizeResponse
+	39, // 80: pacific.agent.v1.Agent.Wait:output_type -> pacific.agent.v1.WaitResponse
+	41, // 81: pacific.agent.v1.Agent.CloseSession:output_type -> pacific.agent.v1.CloseSessionResponse
+	45, // 82: pacific.agent.v1.Agent.Stats:output_type -> pacific.agent.v1.StatsResponse
+	43, // 83: pacific.agent.v1.Agent.Signal:output_type -> pacific.agent.v1.SignalResponse
+	24, // 84: pacific.agent.v1.Agent.ReadScratch:output_type -> pacific.agent.v1.ReadScratchResponse
+	73, // [73:85] is the sub-list for method output_type
+	61, // [61:73] is the sub-list for method input_type
+	61, // [61:61] is the sub-list for extension type_name
+	61, // [61:61] is the sub-list for extension extendee
+	0,  // [0:61] is the sub-list for field type_name
 }
 
 func init() { file_agent_v1_agent_proto_init() }
@@ -4634,9 +4828,10 @@ func file_agent_v1_agent_proto_init() {
 		(*Volume_Files_)(nil),
 		(*Volume_Disk)(nil),
 		(*Volume_Image)(nil),
+		(*Volume_Scratch_)(nil),
 	}
 	file_agent_v1_agent_proto_msgTypes[21].OneofWrappers = []any{}
-	file_agent_v1_agent_proto_msgTypes[25].OneofWrappers = []any{
+	file_agent_v1_agent_proto_msgTypes[27].OneofWrappers = []any{
 		(*State_Waiting)(nil),
 		(*State_Running)(nil),
 		(*State_Terminated)(nil),
@@ -4647,7 +4842,7 @@ func file_agent_v1_agent_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_agent_v1_agent_proto_rawDesc), len(file_agent_v1_agent_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   53,
+			NumMessages:   56,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

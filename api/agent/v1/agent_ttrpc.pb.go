@@ -19,6 +19,7 @@ type AgentService interface {
 	CloseSession(context.Context, *CloseSessionRequest) (*CloseSessionResponse, error)
 	Stats(context.Context, *StatsRequest) (*StatsResponse, error)
 	Signal(context.Context, *SignalRequest) (*SignalResponse, error)
+	ReadScratch(context.Context, *ReadScratchRequest) (*ReadScratchResponse, error)
 }
 
 type Agent_WatchServer interface {
@@ -107,6 +108,13 @@ func RegisterAgentService(srv *ttrpc.Server, svc AgentService) {
 				}
 				return svc.Signal(ctx, &req)
 			},
+			"ReadScratch": func(ctx context.Context, unmarshal func(interface{}) error) (interface{}, error) {
+				var req ReadScratchRequest
+				if err := unmarshal(&req); err != nil {
+					return nil, err
+				}
+				return svc.ReadScratch(ctx, &req)
+			},
 		},
 		Streams: map[string]ttrpc.Stream{
 			"Watch": {
@@ -136,6 +144,7 @@ type AgentClient interface {
 	CloseSession(context.Context, *CloseSessionRequest) (*CloseSessionResponse, error)
 	Stats(context.Context, *StatsRequest) (*StatsResponse, error)
 	Signal(context.Context, *SignalRequest) (*SignalResponse, error)
+	ReadScratch(context.Context, *ReadScratchRequest) (*ReadScratchResponse, error)
 }
 
 type agentClient struct {
@@ -252,6 +261,14 @@ func (c *agentClient) Stats(ctx context.Context, req *StatsRequest) (*StatsRespo
 func (c *agentClient) Signal(ctx context.Context, req *SignalRequest) (*SignalResponse, error) {
 	var resp SignalResponse
 	if err := c.client.Call(ctx, "pacific.agent.v1.Agent", "Signal", req, &resp); err != nil {
+		return nil, err
+	}
+	return &resp, nil
+}
+
+func (c *agentClient) ReadScratch(ctx context.Context, req *ReadScratchRequest) (*ReadScratchResponse, error) {
+	var resp ReadScratchResponse
+	if err := c.client.Call(ctx, "pacific.agent.v1.Agent", "ReadScratch", req, &resp); err != nil {
 		return nil, err
 	}
 	return &resp, nil

@@ -2,11 +2,13 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"syscall"
 	"time"
 
 	agentv1 "pacific/api/agent/v1"
+	"pacific/internal/crx/agent/mount"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -161,6 +163,22 @@ func (a *Agent) Stats(_ context.Context, r *agentv1.StatsRequest) (*agentv1.Stat
 		return nil, err
 	}
 	return p.stats(r.GetStorage()), nil
+}
+
+// ReadScratch implements agentv1.AgentService.
+func (a *Agent) ReadScratch(_ context.Context, req *agentv1.ReadScratchRequest) (*agentv1.ReadScratchResponse, error) {
+	p, err := a.started()
+	if err != nil {
+		return nil, err
+	}
+	out, err := p.volumes.ReadScratch(req.GetVolume())
+	switch {
+	case errors.Is(err, mount.ErrTooLarge):
+		return nil, status.Error(codes.ResourceExhausted, err.Error())
+	case err != nil:
+		return nil, status.Error(codes.Internal, err.Error())
+	}
+	return out, nil
 }
 
 func (a *Agent) started() (*pod, error) {

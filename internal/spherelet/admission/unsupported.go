@@ -6,6 +6,7 @@ import (
 	v1 "k8s.io/api/core/v1"
 
 	"pacific/internal/spherelet/hostfiles"
+	"pacific/internal/spherelet/scratch"
 )
 
 // unsupported names every field of the pod that a Native Pod cannot have, since it is a virtual machine and shares no
@@ -101,6 +102,8 @@ func unsupportedVolume(v *v1.Volume) string {
 				return "projected clusterTrustBundle and podCertificate are not supported; use configMap, secret, downwardAPI or serviceAccountToken"
 			}
 		}
+		return ""
+	case scratch.Is(s.HostPath):
 		return ""
 	case s.HostPath != nil:
 		return hostfiles.Refusal(s.HostPath)

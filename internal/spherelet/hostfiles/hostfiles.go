@@ -30,8 +30,8 @@ var Paths = []string{Hosts, "/etc/resolv.conf", "/etc/localtime", "/etc/timezone
 // Refusal says why a pod cannot have the volume; empty if it can.
 func Refusal(s *v1.HostPathVolumeSource) string {
 	if !slices.Contains(Paths, path.Clean(s.Path)) {
-		return fmt.Sprintf("hostPath %s: a Native Pod sees no files of the host but copies of %s; use emptyDir, configMap or secret",
-			s.Path, strings.Join(Paths, ", "))
+		return fmt.Sprintf("hostPath %s: a Native Pod sees no files of the host but copies of %s; use emptyDir, configMap or secret, "+
+			"or a directory below /tmp to leave files to later pods of the node", s.Path, strings.Join(Paths, ", "))
 	}
 	if s.Type == nil || slices.Contains([]v1.HostPathType{v1.HostPathUnset, v1.HostPathFile, v1.HostPathFileOrCreate}, *s.Type) {
 		return ""

@@ -3,11 +3,16 @@ package podspec
 import (
 	"context"
 	"fmt"
+	"path"
 	"sync"
 	"time"
 
 	authv1 "k8s.io/api/authentication/v1"
 	v1 "k8s.io/api/core/v1"
+	"k8s.io/utils/ptr"
+
+	agentv1 "pacific/api/agent/v1"
+	"pacific/internal/spherelet/scratch"
 )
 
 // Contents is everything outside the Pod object that a pod's configuration is made of.
@@ -18,6 +23,8 @@ type Contents struct {
 	Services   []*v1.Service
 	// HostFiles are copies of files of the host, by path.
 	HostFiles map[string][]byte
+	// Scratch has the files of scratch directories, by the directories' paths.
+	Scratch map[string][]*agentv1.File
 
 	// Errors of what could not be read, by reference and by token.
 	Missing       map[Reference]error
@@ -49,19 +56,26 @@ type Files interface {
 	Read(path string) ([]byte, error)
 }
 
+// Scratch reads scratch directories of the node, and makes one that is not there if it shall.
+type Scratch interface {
+	Read(dir string, create bool) ([]*agentv1.File, error)
+}
+
 // Collector reads the contents of pods.
 type Collector struct {
 	Objects  Objects
 	Tokens   Tokens
 	Services Services
 	Files    Files
+	Scratch  Scratch
 }
 
 // Collect reads all that the pod names, side by side. What cannot be read is noted in the result; only a lack of Services
 // is an error, since then nothing can be said about any container.
 func (c *Collector) Collect(ctx context.Context, pod *v1.Pod) (*Contents, error) {
 	out := &Contents{ConfigMaps: map[string]*v1.ConfigMap{}, Secrets: map[string]*v1.Secret{}, Tokens: map[TokenKey]string{},
-		Missing: map[Reference]error{}, MissingTokens: map[TokenKey]error{}, HostFiles: map[string][]byte{}, MissingFiles: map[string]error{}}
+		Missing: map[Reference]error{}, MissingTokens: map[TokenKey]error{}, HostFiles: map[string][]byte{}, MissingFiles: map[string]error{},
+		Scratch: map[string][]*agentv1.File{}}
 	for _, path := range HostFiles(pod) {
 		if data, err := c.Files.Read(path); err != nil {
 			out.MissingFiles[path] = err
@@ -69,6 +83,7 @@ func (c *Collector) Collect(ctx context.Context, pod *v1.Pod) (*Contents, error)
 			out.HostFiles[path] = data
 		}
 	}
+	c.scratch(pod, out)
 	var mu sync.Mutex
 	var all sync.WaitGroup
 	for _, ref := range References(pod) {
@@ -84,6 +99,21 @@ func (c *Collector) Collect(ctx context.Context, pod *v1.Pod) (*Contents, error)
 	}
 	out.Services = services
 	return out, nil
+}
+
+func (c *Collector) scratch(pod *v1.Pod, out *Contents) {
+	for _, v := range pod.Spec.Volumes {
+		if !scratch.Is(v.HostPath) {
+			continue
+		}
+		dir := path.Clean(v.HostPath.Path)
+		files, err := c.Scratch.Read(dir, ptr.Deref(v.HostPath.Type, v1.HostPathUnset) != v1.HostPathDirectory)
+		if err != nil {
+			out.MissingFiles[dir] = err
+		} else {
+			out.Scratch[dir] = files
+		}
+	}
 }
 
 func (c *Collector) read(ctx context.Context, pod *v1.Pod, ref Reference, out *Contents, mu *sync.Mutex) {

@@ -7,6 +7,7 @@ import (
 	v1 "k8s.io/api/core/v1"
 
 	"pacific/internal/spherelet/hostfiles"
+	"pacific/internal/spherelet/scratch"
 )
 
 // Reference is a ConfigMap or Secret that a pod names.
@@ -74,12 +75,23 @@ func HostFiles(pod *v1.Pod) []string {
 		list = append(list, hostfiles.Hosts)
 	}
 	for _, v := range pod.Spec.Volumes {
-		if v.HostPath != nil {
+		if v.HostPath != nil && !scratch.Is(v.HostPath) {
 			list = append(list, path.Clean(v.HostPath.Path))
 		}
 	}
 	slices.Sort(list)
 	return slices.Compact(list)
+}
+
+// ScratchDirs are the pod's scratch directories by the names of their volumes.
+func ScratchDirs(pod *v1.Pod) map[string]string {
+	dirs := map[string]string{}
+	for _, v := range pod.Spec.Volumes {
+		if scratch.Is(v.HostPath) {
+			dirs[v.Name] = path.Clean(v.HostPath.Path)
+		}
+	}
+	return dirs
 }
 
 func allContainers(pod *v1.Pod) []*v1.Container {

@@ -13,6 +13,7 @@ import (
 	agentv1 "pacific/api/agent/v1"
 	podapi "pacific/api/pod"
 	"pacific/internal/spherelet/hostfiles"
+	"pacific/internal/spherelet/scratch"
 )
 
 // missing is the error for a reference that could not be read; nil when it is optional and not there.
@@ -59,6 +60,10 @@ func (b *builder) volume(v v1.Volume) (*agentv1.Volume, error) {
 		disk := &agentv1.Disk{Lun: image.LUN, Filesystem: image.Filesystem, ReadOnly: true}
 		return &agentv1.Volume{Name: v.Name, Source: &agentv1.Volume_Image{Image: disk}}, nil
 	}
+	if scratch.Is(v.HostPath) {
+		files, err := b.in.Contents.scratch(path.Clean(v.HostPath.Path))
+		return &agentv1.Volume{Name: v.Name, Source: &agentv1.Volume_Scratch_{Scratch: &agentv1.Volume_Scratch{Files: files}}}, err
+	}
 	if v.HostPath != nil {
 		return b.hostFile(v.Name, path.Clean(v.HostPath.Path))
 	}
@@ -94,6 +99,16 @@ func (c *Contents) hostFile(file string) ([]byte, error) {
 		return nil, err
 	}
 	return nil, fmt.Errorf("hostPath %s was not read", file)
+}
+
+func (c *Contents) scratch(dir string) ([]*agentv1.File, error) {
+	if files, ok := c.Scratch[dir]; ok {
+		return files, nil
+	}
+	if err := c.MissingFiles[dir]; err != nil {
+		return nil, err
+	}
+	return nil, fmt.Errorf("hostPath %s was not read", dir)
 }
 
 // nodeHosts is the host's /etc/hosts for a pod on the host's network, nil for others.

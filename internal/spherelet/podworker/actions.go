@@ -65,6 +65,8 @@ func (w *Worker) do(ctx context.Context, a Action) {
 		done.Err = w.stop(ctx, a.Grace)
 	case KeepLogs:
 		done.Err = w.keepLogs(ctx)
+	case KeepScratch:
+		done.Err = w.keepScratch(ctx)
 	case KeepFinal:
 		done.Err = w.keepFinal()
 	case Release:
@@ -88,6 +90,9 @@ func (w *Worker) admit() (rejected bool) {
 	if r == nil {
 		if text := admission.HostNetwork(pod, strings.Join(w.node.Environment.HostIPs, ", ")); text != "" && !known {
 			w.node.Events.Event(pod, v1.EventTypeWarning, admission.EventHostNetwork, text)
+		}
+		if text := admission.Scratch(pod); text != "" && !known {
+			w.node.Events.Event(pod, v1.EventTypeWarning, admission.EventScratch, text)
 		}
 		return false
 	}

@@ -15,6 +15,7 @@ import (
 
 	hostv1 "pacific/api/host/v1"
 	podapi "pacific/api/pod"
+	"pacific/internal/spherelet/podspec"
 	"pacific/internal/spherelet/status"
 )
 
@@ -30,6 +31,7 @@ func podFacts(pod *v1.Pod) PodFacts {
 		Revision:     revision(pod),
 		Network:      networkReady(pod),
 		Never:        pod.Spec.RestartPolicy == v1.RestartPolicyNever,
+		Scratch:      len(podspec.ScratchDirs(pod)) > 0,
 		Ran:          ran(pod),
 		StopGrace:    ptr.Deref(pod.Spec.TerminationGracePeriodSeconds, defaultGrace),
 		GraceSeconds: ptr.Deref(pod.DeletionGracePeriodSeconds, defaultGrace),

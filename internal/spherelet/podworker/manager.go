@@ -45,6 +45,7 @@ type Node struct {
 	Events    record.EventRecorder
 	Starts    *podstarts.Recorder
 	Keep      *Keep
+	Scratch   Scratch
 }
 
 // References watches what pods name.

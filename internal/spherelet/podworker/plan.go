@@ -74,12 +74,32 @@ func (p *planner) terminate() {
 	if p.mayRun() && !p.quiesced(p.Pod.GraceSeconds) {
 		return
 	}
-	if p.keepsEnd() {
+	if p.keepsScratch() || p.keepsEnd() {
 		return
 	}
 	if p.destroyed() && !p.Released {
 		p.want(Action{Kind: Release})
 	}
+}
+
+// keepsScratch sees to it that what the pod leaves in scratch directories is there for later pods before anybody is told that it
+// has ended.
+func (p *planner) keepsScratch() bool {
+	if !p.leavesScratch() {
+		return false
+	}
+	if p.Agent.Connected {
+		p.want(Action{Kind: KeepScratch})
+	} else {
+		p.want(Action{Kind: Connect})
+	}
+	return true
+}
+
+// leavesScratch tells whether the machine has files of scratch directories that are not kept yet, and can be asked for them.
+func (s *State) leavesScratch() bool {
+	return s.Pod.Scratch && !s.ScratchKept && s.HandedOver && s.Machine.Exists && s.Machine.Phase == Running &&
+		s.retries[KeepScratch].failures < keepLogsTries && (s.Agent.Connected || s.retries[Connect].failures < keepLogsTries)
 }
 
 // keepsEnd sees to it that how the containers ended is on disk before the machine, which knows it too, is destroyed: the
@@ -119,6 +139,9 @@ func (p *planner) quiesced(grace int64) bool {
 // finish: the pod has ended by itself. What its users may still want to see is kept, then the machine goes.
 func (p *planner) finish() {
 	if grace, ended := p.endedByNode(); ended && p.mayRun() && !p.quiesced(grace) {
+		return
+	}
+	if p.keepsScratch() {
 		return
 	}
 	if p.Machine.Exists && p.Machine.Phase == Running && !p.LogsKept && p.HandedOver && p.retries[KeepLogs].failures < keepLogsTries {

@@ -30,6 +30,9 @@ func (w *Worker) status() (*v1.Pod, v1.PodStatus, map[string]string, bool) {
 		return nil, v1.PodStatus{}, nil, false
 	}
 	out := status.Of(w.statusInput())
+	if ended := out.Phase == v1.PodSucceeded || out.Phase == v1.PodFailed; ended && w.state.leavesScratch() {
+		return nil, v1.PodStatus{}, nil, false // whoever waits for this pod's end may start one that needs its files
+	}
 	if isReady(&v1.Pod{Status: out}) {
 		w.node.Starts.Reached(w.uid, podstarts.Ready, time.Now())
 	}

@@ -39,6 +39,8 @@ type State struct {
 	EvictGrace int64
 	// LogsKept and FinalKept: the logs and the last status are on this host's disk.
 	LogsKept, FinalKept bool
+	// ScratchKept: what the pod leaves in scratch directories was taken in.
+	ScratchKept bool
 	// Released: the API object may go, or has gone.
 	Released bool
 
@@ -63,6 +65,7 @@ type PodFacts struct {
 	Resize       bool   // its resources are not those that were decided on
 	Network      bool   // the port is programmed
 	Never        bool   // restartPolicy
+	Scratch      bool   // it has scratch directories
 	Ran          bool   // its status has a container that was started
 	Deadline     time.Time
 	StopGrace    int64 // the pod's own grace period, for an end that nobody asked for
@@ -167,6 +170,7 @@ func (s *State) String() string {
 	say(s.Agent.Finished, "agent=finished")
 	say(s.Outcome != NoOutcome, "outcome="+[]string{"", "completed", "machine-died", "deadline", "evicted"}[s.Outcome])
 	say(s.Crashes > 0, fmt.Sprintf("crashes=%d", s.Crashes))
+	say(s.ScratchKept, "scratch-kept")
 	say(s.LogsKept, "logs-kept")
 	say(s.FinalKept, "final-kept")
 	say(s.Released, "released")

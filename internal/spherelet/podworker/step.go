@@ -12,10 +12,10 @@
 //	│      Connect ◀─────────────────────┐ connection lost
 //	│         │                          │
 //	│         ▼                          │
-//	│      HandOver ──▶ the agent has the pod ──finished──▶ KeepLogs, KeepFinal, DestroyMachine: Succeeded or Failed
+//	│      HandOver ──▶ the agent has the pod ──finished──▶ KeepScratch, KeepLogs, KeepFinal, DestroyMachine: Succeeded or Failed
 //	│                        │     │
 //	│      machine died      │     │ deleted: Stop, and when all has ended or the grace period is over
-//	└── StartMachine ◀───────┘     └───────────▶ DestroyMachine, Release the object, Forget when it is gone
+//	└── StartMachine ◀───────┘     └───────────▶ KeepScratch, DestroyMachine, Release the object, Forget when it is gone
 package podworker
 
 import (
@@ -38,12 +38,13 @@ const (
 	Update         Kind = "update"          // give it what has changed since
 	Resize         Kind = "resize"          // decide on new resources of the containers
 
-	Stop      Kind = "stop"       // ask the agent to end the pod
-	KeepLogs  Kind = "keep-logs"  // copy the logs out of the machine
-	KeepFinal Kind = "keep-final" // write the last status to disk
-	Release   Kind = "release"    // write the last status, then delete the API object
-	Forget    Kind = "forget"     // remove the pod's directory; the worker ends
-	Wake      Kind = "wake"       // call Step again at a time
+	Stop        Kind = "stop"         // ask the agent to end the pod
+	KeepLogs    Kind = "keep-logs"    // copy the logs out of the machine
+	KeepScratch Kind = "keep-scratch" // copy what the pod leaves in scratch directories out of the machine
+	KeepFinal   Kind = "keep-final"   // write the last status to disk
+	Release     Kind = "release"      // write the last status, then delete the API object
+	Forget      Kind = "forget"       // remove the pod's directory; the worker ends
+	Wake        Kind = "wake"         // call Step again at a time
 )
 
 // Action is something to do now.
@@ -93,7 +94,8 @@ const (
 	crashBackOff, maxCrashBackOff = 10 * time.Second, 5 * time.Minute
 	// calm is how long a machine must have run for its next death to count as the first.
 	calm = 10 * time.Minute
-	// keepLogsTries bounds how often the logs of a finished pod are tried to be saved before its machine goes.
+	// keepLogsTries bounds how often the logs of a finished pod, and the files that it leaves, are tried to be saved before its
+	// machine goes.
 	keepLogsTries = 5
 )
 
@@ -246,6 +248,8 @@ func (s *State) applyDone(d Done, now time.Time) {
 		s.version++
 	case KeepLogs:
 		s.LogsKept = true
+	case KeepScratch:
+		s.ScratchKept = true
 	case KeepFinal:
 		s.FinalKept = true
 	case Release:

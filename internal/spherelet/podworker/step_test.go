@@ -13,7 +13,7 @@ import (
 
 // TestStep runs the stories in testdata. Each command is one event; the output is the actions and the state after it.
 //
-//	pod [images=pending|failed|ready] [digests=…] [revision=…] [resize] [network] [never] [deleting grace=N] [gone] [terminal] [deadline=SECONDS]
+//	pod [images=pending|failed|ready] [digests=…] [revision=…] [resize] [network] [never] [scratch] [deleting grace=N] [gone] [terminal] [deadline=SECONDS]
 //	machine none|created|running|stopped [starts=N] [ran=SECONDS]
 //	agent idle|has-pod|finished      agent lost
 //	done KIND [rejected]             fail KIND
@@ -65,7 +65,7 @@ func parse(d *datadriven.TestData, s *State, now *time.Time) (Event, error) {
 	case "pod":
 		f := PodFacts{
 			Gone: d.HasArg("gone"), Deleting: d.HasArg("deleting"), Terminal: d.HasArg("terminal"), Network: d.HasArg("network"),
-			Never: d.HasArg("never"), Resize: d.HasArg("resize"), GraceSeconds: int64(number("grace", 30)), StopGrace: 30,
+			Never: d.HasArg("never"), Resize: d.HasArg("resize"), Scratch: d.HasArg("scratch"), GraceSeconds: int64(number("grace", 30)), StopGrace: 30,
 		}
 		for _, a := range d.CmdArgs {
 			switch a.Key {

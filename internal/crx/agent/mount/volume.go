@@ -15,7 +15,7 @@ import (
 type Volumes struct {
 	Disks     *Disks
 	Dir       string // on a tmpfs: mount points, files volumes
-	Ephemeral string // on the ephemeral disk: directories of emptyDir volumes
+	Ephemeral string // on the ephemeral disk: directories of emptyDir and scratch volumes
 	FSGroup   *int64
 }
 
@@ -50,6 +50,8 @@ func (v *Volumes) make(ctx context.Context, volume *agentv1.Volume) error {
 			return err
 		}
 		return relink(mounted, path)
+	case *agentv1.Volume_Scratch_:
+		return v.scratch(volume.GetName(), path, source.Scratch)
 	case *agentv1.Volume_Disk:
 		mounted, err := v.Disks.Mount(ctx, source.Disk)
 		if err != nil {

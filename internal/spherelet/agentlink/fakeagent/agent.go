@@ -29,6 +29,7 @@ type Agent struct {
 	status   *agentv1.PodStatus
 	sessions map[string]*session
 	updates  []*agentv1.UpdateRequest
+	scratch  map[string]*agentv1.ReadScratchResponse
 	gone     bool
 	listener net.Listener
 	conns    map[net.Conn]bool
@@ -260,6 +261,26 @@ func (a *Agent) Stats(context.Context, *agentv1.StatsRequest) (*agentv1.StatsRes
 		out.Containers = append(out.Containers, &agentv1.ContainerStats{Name: c.Name, CpuUsageNanoseconds: 2e9, MemoryWorkingSetBytes: 3 << 20})
 	}
 	return out, nil
+}
+
+// Leave makes the pod have changed a scratch volume.
+func (a *Agent) Leave(volume string, left *agentv1.ReadScratchResponse) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.scratch == nil {
+		a.scratch = map[string]*agentv1.ReadScratchResponse{}
+	}
+	a.scratch[volume] = left
+}
+
+// ReadScratch implements agentv1.AgentService.
+func (a *Agent) ReadScratch(_ context.Context, r *agentv1.ReadScratchRequest) (*agentv1.ReadScratchResponse, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if left := a.scratch[r.Volume]; left != nil {
+		return left, nil
+	}
+	return &agentv1.ReadScratchResponse{}, nil
 }
 
 // Signal implements agentv1.AgentService.
