@@ -10,6 +10,7 @@ import (
 	"k8s.io/kubernetes/third_party/forked/golang/expansion"
 
 	agentv1 "pacific/api/agent/v1"
+	"pacific/internal/spherelet/scratch"
 )
 
 type builder struct {
@@ -134,7 +135,9 @@ func expandAll(list []string, mapping func(string) string) []string {
 func mounts(pod *v1.Pod, c *v1.Container, env *environment) ([]*agentv1.Mount, error) {
 	var out []*agentv1.Mount
 	for _, m := range c.VolumeMounts {
-		copied := slices.ContainsFunc(pod.Spec.Volumes, func(v v1.Volume) bool { return v.Name == m.Name && v.HostPath != nil })
+		copied := slices.ContainsFunc(pod.Spec.Volumes, func(v v1.Volume) bool {
+			return v.Name == m.Name && v.HostPath != nil && !scratch.Is(v.HostPath)
+		})
 		mount := &agentv1.Mount{Volume: m.Name, Path: m.MountPath, SubPath: m.SubPath, ReadOnly: m.ReadOnly || copied}
 		if m.SubPathExpr != "" {
 			path, err := expandStrict(m.SubPathExpr, env)

@@ -73,3 +73,29 @@ func TestHostFiles(t *testing.T) {
 		t.Error("it was built without the files")
 	}
 }
+
+func TestScratchDirs(t *testing.T) {
+	scratchDir := func(dir string) func(*v1.Pod) {
+		return func(p *v1.Pod) {
+			p.Spec.Volumes = []v1.Volume{{Name: "v", VolumeSource: v1.VolumeSource{HostPath: &v1.HostPathVolumeSource{Path: dir}}}}
+			p.Spec.Containers[0].VolumeMounts = []v1.VolumeMount{{Name: "v", MountPath: "/data"}}
+		}
+	}
+	pod := build(t, scratchDir("/tmp//job/"))
+	if files := pod.Volumes[0].GetScratch().GetFiles(); len(files) != 1 || string(files[0].Data) != "left" {
+		t.Errorf("volume %v", pod.Volumes[0])
+	}
+	if pod.Containers[0].Mounts[0].ReadOnly {
+		t.Error("nothing can be left there")
+	}
+	p := &v1.Pod{Spec: v1.PodSpec{Containers: []v1.Container{{Name: "c"}}}}
+	scratchDir("/tmp/none")(p)
+	if dirs := ScratchDirs(p); len(HostFiles(p)) != 0 || len(dirs) != 1 || dirs["v"] != "/tmp/none" {
+		t.Errorf("directories %v, files %v", dirs, HostFiles(p))
+	}
+	lacking := contents()
+	lacking.MissingFiles = map[string]error{"/tmp/none": errors.New("/tmp/none is not a directory")}
+	if problems := Problems(p, lacking, env); len(problems) != 1 || !strings.Contains(problems[0].Error(), `volume "v" : /tmp/none is not a directory`) {
+		t.Errorf("problems %v", problems)
+	}
+}

@@ -28,6 +28,7 @@ func contents() *Contents {
 		Secrets:    map[string]*v1.Secret{"s": {Data: map[string][]byte{"key": []byte("hidden")}}},
 		Tokens:     map[TokenKey]string{{"api", "token"}: "jwt"},
 		HostFiles:  map[string][]byte{"/etc/hosts": []byte("192.0.2.7 printer\n")},
+		Scratch:    map[string][]*agentv1.File{"/tmp/job": {{Path: "foo", Data: []byte("left")}}},
 		Missing:    map[Reference]error{{Name: "none"}: apierrors.NewNotFound(schema.GroupResource{Resource: "configmaps"}, "none")},
 		Services: []*v1.Service{
 			{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "kubernetes"}, Spec: v1.ServiceSpec{ClusterIP: "10.96.0.1", Ports: []v1.ServicePort{{Port: 443, Protocol: v1.ProtocolTCP}}}},
