@@ -29,8 +29,8 @@ type Writer struct {
 	vain vain
 }
 
-// vain is a patch that changed nothing: the API server drops fields whose feature it has not. To send it again to the same
-// version of the object is vain, too.
+// vain is what was left of a patch when it had been taken: the API server drops fields whose feature it has not. To send that to
+// this version of the object would change nothing.
 type vain struct {
 	version string
 	patch   []byte
@@ -98,9 +98,9 @@ func (w *Writer) Write(ctx context.Context) error {
 		return fmt.Errorf("patch status of pod %s/%s: %w", pod.Namespace, pod.Name, err)
 	}
 	klog.V(4).InfoS("Pod status written", "pod", klog.KObj(pod), "patch", string(patch))
-	if updated.ResourceVersion == pod.ResourceVersion {
-		w.vain = vain{version: updated.ResourceVersion, patch: patch}
-		klog.InfoS("The API server does not take a part of the pod's status", "pod", klog.KObj(pod), "patch", string(patch))
+	if dropped, err := patchFor(updated, status, annotations); dropped != nil && err == nil {
+		w.vain = vain{version: updated.ResourceVersion, patch: dropped}
+		klog.InfoS("The API server does not take a part of the pod's status", "pod", klog.KObj(pod), "patch", string(dropped))
 	}
 	w.wrote(updated)
 	return nil
