@@ -31,6 +31,8 @@ type Runtime struct {
 	state string
 	// libcontainer marks all open files of this program close-on-exec before it starts a process; one at a time.
 	starting sync.Mutex
+	// processes that were started and are not known to have ended, by their identifiers.
+	processes sync.Map
 }
 
 // New makes a runtime. The directory is on a tmpfs: containers do not outlive the VM.
@@ -124,6 +126,7 @@ func (c *Container) Destroy() error { return c.c.Destroy() }
 
 // Process is a running process of a container.
 type Process struct {
+	r *Runtime
 	p *libcontainer.Process
 	// Terminal is the process's terminal, when it has one; the owner of the Process closes it.
 	Terminal *os.File
@@ -146,7 +149,9 @@ func (p *Process) Signal(s syscall.Signal) error {
 
 // Wait returns when the process has ended. It is called once.
 func (p *Process) Wait() Exit {
+	pid := p.PID()
 	state, err := p.p.Wait()
+	p.r.processes.Delete(pid)
 	var exited *exec.ExitError
 	if state == nil || err != nil && !errors.As(err, &exited) {
 		return Exit{Code: 255}
@@ -183,12 +188,12 @@ func (r *Runtime) run(c *libcontainer.Container, spec *specs.Process, streams St
 	if err := r.start(c, p); err != nil {
 		return nil, err
 	}
-	out := &Process{p: p}
+	out := &Process{r: r, p: p}
 	if console != nil {
 		terminal, err := console.receive()
 		if err != nil {
-			_ = p.Signal(syscall.SIGKILL)
-			_, _ = p.Wait()
+			_ = out.Signal(syscall.SIGKILL)
+			_ = out.Wait()
 			return nil, fmt.Errorf("receive the terminal: %w", err)
 		}
 		out.Terminal = terminal
@@ -199,5 +204,12 @@ func (r *Runtime) run(c *libcontainer.Container, spec *specs.Process, streams St
 func (r *Runtime) start(c *libcontainer.Container, p *libcontainer.Process) error {
 	r.starting.Lock()
 	defer r.starting.Unlock()
-	return c.Start(p)
+	if err := c.Start(p); err != nil {
+		r.reapStages()
+		return err
+	}
+	if pid, err := p.Pid(); err == nil {
+		r.processes.Store(pid, true)
+	}
+	return nil
 }
