@@ -158,6 +158,7 @@ func (p *parts) shared(ctx context.Context, keep *podworker.Keep, scratchDirs *s
 		Starts:      starts,
 		Keep:        keep,
 		Scratch:     scratchDirs,
+		FreshNode:   p.agent.Refresh,
 	}
 }
 

@@ -43,6 +43,11 @@ type Shortage struct {
 	Missing  int64
 }
 
+// ByNode tells whether it is labels or taints of the node that the pod does not fit. They may have changed since they were read.
+func (r *Rejection) ByNode() bool {
+	return r != nil && (r.Reason == ReasonAffinity || r.Reason == ReasonTaint)
+}
+
 // Message for the pod's status.
 func (r *Rejection) Message() string {
 	return "Pod was rejected: " + strings.Join(r.Problems, "; ")

@@ -78,11 +78,25 @@ func (a *Agent) Tell(events record.EventRecorder) {
 // Known is closed once hostd has said what the host is; before, nothing can be fitted into it.
 func (a *Agent) Known() <-chan struct{} { return a.known }
 
-// Node is the object as it was written last, nil if it never was.
+// Node is the object as it was seen last, nil if it never was.
 func (a *Agent) Node() *v1.Node {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.node
+}
+
+// Refresh reads the object now.
+func (a *Agent) Refresh(ctx context.Context) (*v1.Node, error) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	node, err := a.kube.CoreV1().Nodes().Get(ctx, a.machine.Name, metav1.GetOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("get node %s: %w", a.machine.Name, err)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.node = node
+	return node, nil
 }
 
 // Levels of what may run out, of those that can be seen now.

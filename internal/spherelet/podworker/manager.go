@@ -46,6 +46,8 @@ type Node struct {
 	Starts    *podstarts.Recorder
 	Keep      *Keep
 	Scratch   Scratch
+	// FreshNode reads the Node object now.
+	FreshNode func(context.Context) (*v1.Node, error)
 }
 
 // References watches what pods name.
@@ -294,6 +296,12 @@ func (m *Manager) admit(pod *v1.Pod, accepted bool) *admission.Rejection {
 		node := m.node.Admission()
 		node.Others = m.others(pod)
 		r := admission.Check(pod, node)
+		if r.ByNode() {
+			if fresh, err := m.node.FreshNode(m.ctx); err == nil {
+				node.Object = fresh
+				r = admission.Check(pod, node)
+			}
+		}
 		if r != nil && !(len(r.Short) > 0 && qos.Critical(pod) && m.preempt(pod, node.Others, r.Short)) {
 			return r
 		}
