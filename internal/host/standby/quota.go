@@ -32,14 +32,11 @@ func each(classes []template.Class, count int) quotas {
 	return all
 }
 
-// share divides a number among the classes, of which each has at least one.
+// share gives each class one, and the most urgent what is left of a number.
 func share(classes []template.Class, count int) quotas {
-	var all quotas
-	for i, class := range classes {
-		left := len(classes) - i
-		part := max((count+left-1)/left, 1)
-		all = append(all, quota{class, part})
-		count -= part
+	all := each(classes, 1)
+	if len(all) > 0 {
+		all[0].count = max(count-(len(all)-1), 1)
 	}
 	return all
 }

@@ -23,7 +23,7 @@ func TestShare(t *testing.T) {
 		want    []int
 	}{
 		"one":              {[]template.Class{small}, 7, []int{7}},
-		"two":              {[]template.Class{large, small}, 7, []int{4, 3}},
+		"two":              {[]template.Class{large, small}, 7, []int{6, 1}},
 		"more than places": {[]template.Class{large, small, third}, 2, []int{1, 1, 1}},
 	} {
 		var have []int
