@@ -9,7 +9,6 @@ import (
 	"time"
 
 	v1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -114,11 +113,13 @@ func patchFor(pod *v1.Pod, status v1.PodStatus, annotations map[string]string) (
 			missing[k] = v
 		}
 	}
-	if len(missing) == 0 && equality.Semantic.DeepEqual(pod.Status, status) {
-		return nil, nil
-	}
 	before, err := json.Marshal(v1.Pod{Status: pod.Status})
 	if err != nil {
+		return nil, err
+	}
+	// As they are sent, since times are sent without fractions of a second.
+	unchanged, err := json.Marshal(v1.Pod{Status: status})
+	if err != nil || len(missing) == 0 && bytes.Equal(before, unchanged) {
 		return nil, err
 	}
 	after, err := json.Marshal(v1.Pod{ObjectMeta: metav1.ObjectMeta{UID: pod.UID, Annotations: missing}, Status: status})

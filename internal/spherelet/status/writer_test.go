@@ -2,8 +2,10 @@ package status
 
 import (
 	"testing"
+	"time"
 
 	v1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
@@ -38,4 +40,14 @@ func TestWriterGivesUpWhatIsDropped(t *testing.T) {
 	writes(2)
 	pod.ResourceVersion = "2"
 	writes(3)
+}
+
+func TestFractionsOfASecondAreNoChange(t *testing.T) {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 600_000_000, time.UTC)
+	status := v1.PodStatus{Phase: v1.PodRunning, Conditions: []v1.PodCondition{{Type: v1.PodReady, Status: v1.ConditionTrue, LastTransitionTime: metav1.NewTime(now)}}}
+	stored := status.DeepCopy()
+	stored.Conditions[0].LastTransitionTime = metav1.NewTime(now.Truncate(time.Second))
+	if patch, err := patchFor(&v1.Pod{Status: *stored}, status, nil); patch != nil || err != nil {
+		t.Errorf("%s, %v", patch, err)
+	}
 }
