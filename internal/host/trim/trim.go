@@ -36,27 +36,31 @@ func (t *Trim) Run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case now := <-ticks.C:
-			t.look(now.Sub(last))
+			t.look(now, now.Sub(last))
 			last = now
 		}
 	}
 }
 
-// look is at all machines, since since after the last one.
-func (t *Trim) look(since time.Duration) {
+// look is at all machines, since after the last one.
+func (t *Trim) look(at time.Time, since time.Duration) {
 	known := map[vmm.Identity]seen{}
 	for _, id := range t.Machines() {
 		cpu, err := id.CPU()
 		if err != nil {
 			continue // it has ended
 		}
+		now := usage{cpu: cpu, wanted: cpu + id.Waited()}
 		before, met := t.known[id]
-		now := seen{cpu: cpu, looked: before.looked}
-		if met && before.settled(cpu, since) {
-			now.looked = cpu
+		next := seen{usage: now, first: before.first, looked: before.looked}
+		switch {
+		case !met:
+			next.first = at
+		case before.settled(now, at, since):
+			next.looked = cpu
 			t.trim(id)
 		}
-		known[id] = now
+		known[id] = next
 	}
 	t.known = known
 }

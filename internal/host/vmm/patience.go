@@ -47,8 +47,8 @@ func remaining(elapsed, waited, limit time.Duration) time.Duration {
 
 // Waited is how long the process's threads have waited for a processor, 0 where the kernel does not tell. See
 // Documentation/scheduler/sched-stats.rst of Linux.
-func (p *Process) Waited() time.Duration {
-	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", p.PID))
+func (id Identity) Waited() time.Duration {
+	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", id.PID))
 	if err != nil {
 		return 0
 	}

@@ -15,11 +15,11 @@ const MaxConsole = 64 << 10
 
 // Bounds of the memory that TCG takes for translated code. What a pod's start runs takes 58 MiB, nearly all of it for once. So a CRX
 // has room for all of it where it can be made to give that back afterwards; where not, 26 do: to translate again what did not stay makes
-// the start of a clone half as long again. A standby machine keeps it all, which is what it waits for. A whole guest system has a
-// larger working set.
+// the start of a clone half as long again. A standby machine keeps what it rehearsed, which is what it waits for, and what a program adds
+// must not overflow it: a full cache is emptied as a whole. A whole guest system has a larger working set.
 const (
 	crxCache     = 26 << 20
-	standbyCache = 64 << 20
+	standbyCache = 96 << 20
 	systemCache  = 256 << 20
 )
 
