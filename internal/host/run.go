@@ -163,7 +163,7 @@ func assemble(o *Options) (*daemon, error) {
 		standbys = standby.New(standby.Config{
 			Traces:      standby.Traces{RunDir: o.RunDir, VMM: d.config.VMM, Cgroups: d.config.Cgroups},
 			Accelerator: d.accelerator.wait, Guest: guest, Templates: d.templates, Classes: defaults, Count: o.Standbys,
-			MemoryBytes: o.MemoryBytes, Scratch: disks.Scratch, Load: standby.Load,
+			MemoryBytes: o.MemoryBytes, Scratch: disks.Scratch, Load: new(standby.Load).PerProcessor,
 		})
 		d.config.Templates, d.config.Standbys = d.templates, standbys
 	}

@@ -28,7 +28,7 @@ type Config struct {
 	MemoryBytes uint64
 	// Scratch opens an empty file system that goes when it is closed.
 	Scratch func(ctx context.Context, readOnly bool) (*os.File, error)
-	// Load of the host's processors, as [Load].
+	// Load of each of the host's processors, as [Load.PerProcessor].
 	Load func() float64
 	// Room is the memory in bytes that the host has for standby machines and more.
 	Room func() uint64
@@ -54,7 +54,7 @@ type Standbys struct {
 	waiting  []*Standby
 	demand   demand
 	starting int       // machines that are being started
-	calm     time.Time // no machine is before then
+	last     time.Time // start of a machine
 	failures int
 	retry    time.Time // after failures
 }
@@ -62,8 +62,12 @@ type Standbys struct {
 // New makes none yet.
 func New(config Config) *Standbys { return &Standbys{Config: config, wake: make(chan struct{}, 1)} }
 
-// A machine's own start comes first: none is made while one starts, nor shortly after, while its containers start.
-const calmAfterStart = 500 * time.Millisecond
+// A machine's own start comes first: none is made while one starts, nor shortly after, while its containers start. One more of a class
+// of which there are some has more time: many machines may be starting.
+const (
+	calmAfterStart  = 500 * time.Millisecond
+	calmAfterStarts = 10 * time.Second
+)
 
 // Waits after a failure.
 const (
@@ -112,7 +116,7 @@ func (s *Standbys) Starting() (done func()) {
 func (s *Standbys) started() {
 	s.mu.Lock()
 	s.starting--
-	s.calm = time.Now().Add(calmAfterStart)
+	s.last = time.Now()
 	s.mu.Unlock()
 	s.Poke()
 }
@@ -254,7 +258,11 @@ func (s *Standbys) next(now time.Time) (template.Class, time.Duration) {
 	if s.starting > 0 {
 		return class, idle // the end of the start pokes
 	}
-	return class, max(s.calm.Sub(now), s.retry.Sub(now), 0)
+	calm := calmAfterStart
+	if have[class] > 0 {
+		calm = calmAfterStarts
+	}
+	return class, max(s.last.Add(calm).Sub(now), s.retry.Sub(now), 0)
 }
 
 // none tells that there are to be none at all.
