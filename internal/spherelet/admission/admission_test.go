@@ -82,7 +82,7 @@ func TestCheck(t *testing.T) {
 		{"windows", &v1.Pod{Spec: v1.PodSpec{OS: &v1.PodOS{Name: v1.Windows}}}, node, ReasonNotSupported, []string{"linux"}},
 		{"too many CPUs", asking("1600m", "1Mi"), node, "OutOfcpu", []string{"requested: 1600, used: 500, capacity: 2000"}},
 		{"too much memory", asking("1", "600Mi"), node, "OutOfmemory", []string{"memory"}},
-		{"the overhead counts too", asking("1", "500Mi"), node, "OutOfmemory", []string{"requested: 591396864, used: 603979776, capacity: 1073741824"}},
+		{"the overhead counts too", asking("1", "500Mi"), node, "OutOfmemory", []string{"requested: 566231040, used: 578813952, capacity: 1073741824"}},
 		{"hugepages", with(func(s *v1.PodSpec) {
 			s.Containers[0].Resources.Requests["hugepages-2Mi"] = resource.MustParse("4Mi")
 		}), node, "OutOfhugepages-2Mi", []string{"capacity: 0"}},
@@ -159,12 +159,12 @@ func TestVictims(t *testing.T) {
 		short  int64 // MiB
 		want   string
 	}{
-		{"the smallest that is enough", []*v1.Pod{large, burst}, 150, "burst"},
+		{"the smallest that is enough", []*v1.Pod{large, burst}, 130, "burst"},
 		{"nobody guaranteed if others do", []*v1.Pod{sure, large, burst}, 300, "large"},
 		{"several", []*v1.Pod{burst, large}, 1000, "burst large"},
 		{"guaranteed at last", []*v1.Pod{sure, burst}, 400, "burst sure"},
 		{"critical ones never", []*v1.Pod{other, burst}, 500, ""},
-		{"best effort has its overhead", []*v1.Pod{best}, 56, "best"},
+		{"best effort has its overhead", []*v1.Pod{best}, 36, "best"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
