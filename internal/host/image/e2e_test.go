@@ -246,7 +246,7 @@ func (w *world) clean() {
 func (w *world) vmms() (pids []string) {
 	files, _ := filepath.Glob("/proc/[0-9]*/cmdline")
 	for _, file := range files {
-		if line, _ := os.ReadFile(file); strings.Contains(string(line), "qemu") && strings.Contains(string(line), w.run) {
+		if line, _ := os.ReadFile(file); strings.Contains(string(line), "qemu-system") && strings.Contains(string(line), w.run) {
 			pids = append(pids, filepath.Base(filepath.Dir(file)))
 		}
 	}
