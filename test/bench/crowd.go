@@ -9,7 +9,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/watch"
 )
 
 // crowdLimit is for all to become Ready, or to go.
@@ -41,11 +40,7 @@ func (c *crowd) list() metav1.ListOptions {
 
 // start creates all and waits until all are Ready. The watch goes on until ctx is done.
 func (c *crowd) start(ctx context.Context) (*Crowd, error) {
-	events, err := c.client.CoreV1().Pods(c.namespace).Watch(ctx, c.list())
-	if err != nil {
-		return nil, err
-	}
-	go c.follow(events)
+	go c.follow(ctx)
 	began := time.Now()
 	if err := c.create(ctx); err != nil {
 		return nil, err
@@ -102,27 +97,48 @@ func (c *crowd) createOne(ctx context.Context, name string) error {
 	return err
 }
 
-func (c *crowd) follow(events watch.Interface) {
-	defer events.Stop()
-	for event := range events.ResultChan() {
-		pod, ok := event.Object.(*corev1.Pod)
-		if !ok {
+// followAgain is the pause after a watch has ended.
+const followAgain = 100 * time.Millisecond
+
+// follow notes what becomes of the pods until ctx is done. A watch that ends, as one does on a busy machine, goes on with a list.
+func (c *crowd) follow(ctx context.Context) {
+	pods := c.client.CoreV1().Pods(c.namespace)
+	for ; ctx.Err() == nil; time.Sleep(followAgain) {
+		list, err := pods.List(ctx, c.list())
+		if err != nil {
 			continue
 		}
-		c.mu.Lock()
-		_, was := c.ready[pod.Name]
-		now := isReady(pod)
-		switch {
-		case now && !was:
-			c.ready[pod.Name] = time.Now()
-		case was && !now && pod.DeletionTimestamp == nil:
-			c.lapses++
+		for i := range list.Items {
+			c.note(&list.Items[i])
 		}
-		c.mu.Unlock()
-		select {
-		case c.change <- struct{}{}:
-		default:
+		options := c.list()
+		options.ResourceVersion = list.ResourceVersion
+		events, err := pods.Watch(ctx, options)
+		if err != nil {
+			continue
 		}
+		for event := range events.ResultChan() {
+			if pod, ok := event.Object.(*corev1.Pod); ok {
+				c.note(pod)
+			}
+		}
+	}
+}
+
+func (c *crowd) note(pod *corev1.Pod) {
+	c.mu.Lock()
+	_, was := c.ready[pod.Name]
+	now := isReady(pod)
+	switch {
+	case now && !was:
+		c.ready[pod.Name] = time.Now()
+	case was && !now && pod.DeletionTimestamp == nil:
+		c.lapses++
+	}
+	c.mu.Unlock()
+	select {
+	case c.change <- struct{}{}:
+	default:
 	}
 }
 
