@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -20,6 +19,7 @@ import (
 	"pacific/internal/channel"
 	"pacific/internal/host/vmm"
 	"pacific/internal/host/vmm/qemu"
+	"pacific/internal/smaps"
 )
 
 // A pod in a clone: what its start costs, stage by stage, in time and in processor time of its VMM, which does not depend on what
@@ -174,34 +174,22 @@ func (h *host) stopPod(p *runningPod) {
 
 // memoryOf a process: what it has for itself, by what it is mapped from, the largest parts.
 func memoryOf(h *host, pid int32) string {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps", pid))
+	mappings, err := smaps.Read(int(pid))
 	h.must(err)
-	dirty, name := map[string]int{}, ""
-	for _, line := range strings.Split(string(text), "\n") {
-		fields := strings.Fields(line)
-		switch {
-		case len(fields) >= 5 && strings.Contains(fields[0], "-"):
-			// Anonymous memory by the size of its mapping, which tells the translation cache.
-			name = "anonymous"
-			if len(fields) > 5 {
-				name = filepath.Base(fields[5])
-			}
-		case len(fields) == 3 && fields[0] == "Size:" && name == "anonymous":
-			name += " of " + fields[1] + " kB"
-		case len(fields) == 3 && (fields[0] == "Private_Dirty:" || fields[0] == "Pss:"):
-			n, err := strconv.Atoi(fields[1])
-			h.must(err)
-			if fields[0] == "Pss:" {
-				dirty["PSS in all"] += n
-				continue
-			}
-			dirty[name] += n
+	own := map[string]int64{}
+	for _, m := range mappings {
+		// Anonymous memory by the size of its mapping, which tells the translation cache.
+		name := fmt.Sprintf("anonymous of %d kB", m.Size>>10)
+		if path, _, _ := strings.Cut(m.Path, " "); path != "" {
+			name = filepath.Base(path)
 		}
+		own[name] += m.Private
+		own["PSS in all"] += m.PSS
 	}
 	var parts []string
-	for name, n := range dirty {
-		if n >= 1024 {
-			parts = append(parts, fmt.Sprintf("%s: %d MiB", name, n>>10))
+	for name, n := range own {
+		if n >= 1<<20 {
+			parts = append(parts, fmt.Sprintf("%s: %d MiB", name, n>>20))
 		}
 	}
 	slices.Sort(parts)

@@ -59,7 +59,7 @@ func Run(ctx context.Context, o *Options) error {
 		d.config.Standbys.Room = d.machines.Room
 		defer background(ctx, d.config.Standbys.Run)()
 	}
-	go (&trim.Trim{VMM: d.qemu, Machines: d.machines.Running}).Run(ctx)
+	go d.trim(ctx)
 	layers, err := layercache.Open(o.StateDir, func() uint64 { return image.LayerLimit(o.StateDir, o.ImageGarbage) })
 	if err != nil {
 		return fmt.Errorf("open the cache of layers: %w", err)
@@ -84,6 +84,13 @@ type daemon struct {
 	machines    *machine.Manager
 	accelerator *chosen
 	templates   *template.Templates
+}
+
+// trim gives back what only emulation takes.
+func (d *daemon) trim(ctx context.Context) {
+	if d.accelerator.wait() == vmm.TCG {
+		(&trim.Trim{VMM: d.qemu, Machines: d.machines.Running}).Run(ctx)
+	}
 }
 
 // background runs something until the function that it returns is called. That waits, so that nothing is left half made.

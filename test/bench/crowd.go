@@ -9,6 +9,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/tools/cache"
 )
 
 // crowdLimit is for all to become Ready, or to go.
@@ -97,32 +99,19 @@ func (c *crowd) createOne(ctx context.Context, name string) error {
 	return err
 }
 
-// followAgain is the pause after a watch has ended.
-const followAgain = 100 * time.Millisecond
-
-// follow notes what becomes of the pods until ctx is done. A watch that ends, as one does on a busy machine, goes on with a list.
+// follow notes what becomes of the pods until ctx is done, also beyond the end of a watch, as there is on a busy machine.
 func (c *crowd) follow(ctx context.Context) {
-	pods := c.client.CoreV1().Pods(c.namespace)
-	for ; ctx.Err() == nil; time.Sleep(followAgain) {
-		list, err := pods.List(ctx, c.list())
-		if err != nil {
-			continue
-		}
-		for i := range list.Items {
-			c.note(&list.Items[i])
-		}
-		options := c.list()
-		options.ResourceVersion = list.ResourceVersion
-		events, err := pods.Watch(ctx, options)
-		if err != nil {
-			continue
-		}
-		for event := range events.ResultChan() {
-			if pod, ok := event.Object.(*corev1.Pod); ok {
-				c.note(pod)
-			}
+	factory := informers.NewSharedInformerFactoryWithOptions(c.client, 0, informers.WithNamespace(c.namespace),
+		informers.WithTweakListOptions(func(o *metav1.ListOptions) { o.LabelSelector = c.list().LabelSelector }))
+	note := func(object any) {
+		if pod, ok := object.(*corev1.Pod); ok {
+			c.note(pod)
 		}
 	}
+	pods := factory.Core().V1().Pods().Informer()
+	// An error would say that the informer has been stopped, which it has not.
+	_, _ = pods.AddEventHandler(cache.ResourceEventHandlerFuncs{AddFunc: note, UpdateFunc: func(_, now any) { note(now) }, DeleteFunc: note})
+	pods.RunWithContext(ctx)
 }
 
 func (c *crowd) note(pod *corev1.Pod) {

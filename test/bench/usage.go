@@ -41,11 +41,11 @@ func (c *cluster) measureMemory(ctx context.Context) (*Memory, error) {
 	}
 	for kind, pids := range c.daemons(ctx) {
 		for _, pid := range pids {
-			pss, err := totalPSS(pid)
+			sum, err := smaps.Sum(pid)
 			if err != nil {
 				return nil, err
 			}
-			result.Daemons[kind] += pss
+			result.Daemons[kind] += sum.PSS
 		}
 	}
 	return result, nil
@@ -72,11 +72,6 @@ func memoryOf(pid int) (Parts, error) {
 	}
 	mappings, err := smaps.Read(pid)
 	return partsOf(mappings, guest), err
-}
-
-func totalPSS(pid int) (int64, error) {
-	sum, err := smaps.Sum(pid)
-	return sum.PSS, err
 }
 
 // daemons by kind: processes of hostd, spherelet and so on of all hosts.

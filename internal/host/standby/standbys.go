@@ -212,7 +212,7 @@ func (s *Standbys) Run(ctx context.Context) {
 	}
 	for ctx.Err() == nil {
 		quotas := s.quotas()
-		s.giveUp(func(w *Standby) bool { return quotas.spend(w.Class) || s.outdated(w) || !w.alive() })
+		s.giveUp(func(w *Standby) bool { return s.outdated(w) || !w.alive() || quotas.spend(w.Class) })
 		class, wait := s.next(time.Now())
 		if wait == 0 {
 			s.add(ctx, class)

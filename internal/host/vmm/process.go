@@ -72,22 +72,18 @@ func Reopen(id Identity) (*Process, error) {
 
 // Identify reads the identity of a process that is no zombie.
 func Identify(pid int) (Identity, error) {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	stat, err := readStat(pid)
 	if err != nil {
-		return Identity{}, ErrGone
+		return Identity{}, err
 	}
-	parsed, err := parseStat(stat)
-	if err != nil {
-		return Identity{}, fmt.Errorf("process %d: %w", pid, err)
-	}
-	if parsed.dead {
+	if stat.dead {
 		return Identity{}, ErrGone
 	}
 	boot, err := BootID()
 	if err != nil {
 		return Identity{}, err
 	}
-	return Identity{PID: pid, StartTime: parsed.start, Boot: boot}, nil
+	return Identity{PID: pid, StartTime: stat.start, Boot: boot}, nil
 }
 
 // BootID names the present boot of the host.
@@ -101,15 +97,11 @@ func BootID() (string, error) {
 
 // CPU is the processor time that the process has taken, or ErrGone.
 func (id Identity) CPU() (time.Duration, error) {
-	line, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", id.PID))
-	if err != nil {
-		return 0, ErrGone
-	}
-	parsed, err := parseStat(line)
-	if err == nil && (parsed.dead || parsed.start != id.StartTime) {
+	stat, err := readStat(id.PID)
+	if err == nil && (stat.dead || stat.start != id.StartTime) {
 		err = ErrGone
 	}
-	return parsed.cpu, err
+	return stat.cpu, err
 }
 
 // tick is the unit of times in /proc/<pid>/stat, USER_HZ of the kernel.
@@ -120,6 +112,19 @@ type stat struct {
 	dead   bool          // a zombie
 	status int           // wait status of a zombie
 	cpu    time.Duration // of user and system
+}
+
+// readStat returns ErrGone when there is no such process.
+func readStat(pid int) (stat, error) {
+	line, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return stat{}, ErrGone
+	}
+	parsed, err := parseStat(line)
+	if err != nil {
+		err = fmt.Errorf("process %d: %w", pid, err)
+	}
+	return parsed, err
 }
 
 // parseStat reads the fields behind the command name, which may hold anything. See proc_pid_stat(5).
@@ -189,10 +194,8 @@ func (p *Process) reap(pidfd int) Exit {
 
 // inquire finds the status of a process that is not our child, since a hostd before us launched it.
 func (p *Process) inquire(pidfd int) Exit {
-	if line, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.PID)); err == nil {
-		if s, err := parseStat(line); err == nil && s.dead && s.start == p.StartTime {
-			return exitOf(unix.WaitStatus(s.status))
-		}
+	if s, err := readStat(p.PID); err == nil && s.dead && s.start == p.StartTime {
+		return exitOf(unix.WaitStatus(s.status))
 	}
 	// Reaped already. Linux 6.15 still tells by the pidfd.
 	info := unix.PidfdInfo{Mask: unix.PIDFD_INFO_EXIT}

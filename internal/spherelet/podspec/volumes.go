@@ -95,20 +95,22 @@ func (c *Contents) hostFile(file string) ([]byte, error) {
 	if data, ok := c.HostFiles[file]; ok {
 		return data, nil
 	}
-	if err := c.MissingFiles[file]; err != nil {
-		return nil, err
-	}
-	return nil, fmt.Errorf("hostPath %s was not read", file)
+	return nil, c.unread(file)
 }
 
 func (c *Contents) scratch(dir string) ([]*agentv1.File, error) {
 	if files, ok := c.Scratch[dir]; ok {
 		return files, nil
 	}
-	if err := c.MissingFiles[dir]; err != nil {
-		return nil, err
+	return nil, c.unread(dir)
+}
+
+// unread is why a hostPath is not in the contents.
+func (c *Contents) unread(path string) error {
+	if err := c.MissingFiles[path]; err != nil {
+		return err
 	}
-	return nil, fmt.Errorf("hostPath %s was not read", dir)
+	return fmt.Errorf("hostPath %s was not read", path)
 }
 
 // nodeHosts is the host's /etc/hosts for a pod on the host's network, nil for others.
