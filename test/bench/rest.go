@@ -7,12 +7,13 @@ import (
 	"github.com/prometheus/procfs"
 )
 
-// The machine is at rest when in two looks in a row its processors were idle for nine tenths of the time: starts and ends are over,
-// what was translated for them is given back, and standby machines are made. restLimit is for a machine that has other work.
+// The machine is at rest when in three looks in a row its processors were idle for nine tenths of the time: starts and ends are over,
+// what was translated for them is given back, and standby machines are made. That is longer than hostd waits, after a start or on a busy
+// host, before it makes one. restLimit is for a machine that has other work.
 const (
 	restInterval = 7 * time.Second
 	restIdle     = 0.9
-	restLooks    = 2
+	restLooks    = 3
 	restLimit    = 3 * time.Minute
 )
 

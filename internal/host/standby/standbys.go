@@ -62,12 +62,8 @@ type Standbys struct {
 // New makes none yet.
 func New(config Config) *Standbys { return &Standbys{Config: config, wake: make(chan struct{}, 1)} }
 
-// A machine's own start comes first: none is made while one starts, nor shortly after, while its containers start. One more of a class
-// of which there are some has more time: many machines may be starting.
-const (
-	calmAfterStart  = 500 * time.Millisecond
-	calmAfterStarts = 10 * time.Second
-)
+// A machine's own start comes first: none is made while one starts, nor shortly after, while its containers start.
+const calmAfterStart = 500 * time.Millisecond
 
 // Waits after a failure.
 const (
@@ -258,11 +254,7 @@ func (s *Standbys) next(now time.Time) (template.Class, time.Duration) {
 	if s.starting > 0 {
 		return class, idle // the end of the start pokes
 	}
-	calm := calmAfterStart
-	if have[class] > 0 {
-		calm = calmAfterStarts
-	}
-	return class, max(s.last.Add(calm).Sub(now), s.retry.Sub(now), 0)
+	return class, max(s.last.Add(calmAfterStart).Sub(now), s.retry.Sub(now), 0)
 }
 
 // none tells that there are to be none at all.

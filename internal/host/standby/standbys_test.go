@@ -43,7 +43,6 @@ func TestWhichIsMadeNext(t *testing.T) {
 		"but not on a working host":    {standbys: &Standbys{waiting: []*Standby{{Class: small}, {Class: large}}}, count: Automatic, load: workingLoad + 1, made: templates{small: "s", large: "l"}, class: small, wait: loadInterval},
 		"a busy host that must":        {count: 1, load: busyLoad + 1, made: templates{small: "s"}, class: small},
 		"one has just started":         {standbys: &Standbys{last: now.Add(-calmAfterStart / 2)}, made: templates{small: "s"}, class: small, wait: calmAfterStart / 2},
-		"and there are some already":   {standbys: &Standbys{last: now.Add(-time.Second), waiting: []*Standby{{Class: small}, {Class: large}}}, count: 2, made: templates{small: "s", large: "l"}, class: small, wait: calmAfterStarts - time.Second},
 		"it has just failed":           {standbys: &Standbys{retry: now.Add(time.Minute)}, made: templates{small: "s"}, class: small, wait: time.Minute},
 		"both, and the failure longer": {standbys: &Standbys{last: now, retry: now.Add(time.Minute)}, made: templates{small: "s"}, class: small, wait: time.Minute},
 	} {
