@@ -10,11 +10,13 @@ import (
 	"os"
 	"path/filepath"
 
+	"golang.org/x/sys/unix"
+
 	"pacific/internal/channel/uevent"
 )
 
 // WaitDevice returns the path of the block device with this LUN, e.g. "/dev/sdb". It waits until the kernel has found
-// the disk or ctx ends. It needs /sys and a devtmpfs on /dev.
+// the disk and opens it, or ctx ends. It needs /sys and a devtmpfs on /dev.
 func WaitDevice(ctx context.Context, lun int) (string, error) {
 	var path string
 	err := uevent.Await(ctx, func() (bool, error) {
@@ -41,8 +43,13 @@ func find(sys, dev string, lun int) (string, error) {
 		return "", fs.ErrNotExist
 	}
 	path := filepath.Join(dev, filepath.Base(names[0]))
-	if _, err := os.Stat(path); err != nil {
+	// The node stands before the kernel lets anyone open it; the event comes after both.
+	file, err := os.Open(path)
+	switch {
+	case errors.Is(err, unix.ENXIO):
+		return "", fs.ErrNotExist
+	case err != nil:
 		return "", err
 	}
-	return path, nil
+	return path, file.Close()
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"testing"
@@ -22,6 +23,15 @@ func TestFind(t *testing.T) {
 		t.Fatalf("no device node yet: %v", err)
 	}
 	want := filepath.Join(dev, "sdc")
+	// A socket is refused as a disk is whose node came first: ENXIO.
+	early, err := net.Listen("unix", want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := find(sys, dev, 3); !errors.Is(err, fs.ErrNotExist) {
+		t.Fatalf("not to be opened yet: %v", err)
+	}
+	early.Close()
 	if err := os.WriteFile(want, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}

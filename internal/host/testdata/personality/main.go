@@ -3,6 +3,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"crypto/rand"
 	"fmt"
 	"io"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"pacific/internal/crx/hold"
+	"pacific/internal/crx/scsi"
 )
 
 // rehearsals of this machine.
@@ -126,11 +128,17 @@ func disks() []string {
 
 // write puts text at the start of the disk with this LUN, past its caches.
 func write(lun, text string) string {
-	blocks, _ := filepath.Glob("/sys/class/scsi_device/*:" + lun + "/device/block/*")
-	if len(blocks) != 1 {
-		return "no disk"
+	number, err := strconv.Atoi(lun)
+	if err != nil {
+		return err.Error()
 	}
-	file, err := os.OpenFile("/dev/"+filepath.Base(blocks[0]), os.O_WRONLY|os.O_SYNC, 0)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	device, err := scsi.WaitDevice(ctx, number)
+	if err != nil {
+		return err.Error()
+	}
+	file, err := os.OpenFile(device, os.O_WRONLY|os.O_SYNC, 0)
 	if err != nil {
 		return err.Error()
 	}
