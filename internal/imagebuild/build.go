@@ -32,6 +32,7 @@ var builders = map[string]func(context.Context, Inputs) (Image, error){
 	"torture":        torture,
 	"other-platform": otherPlatform,
 	"large":          large,
+	"growing":        growing,
 }
 
 // Names of the images that Build knows, sorted.

@@ -3,6 +3,7 @@ package imagebuild
 import (
 	"archive/tar"
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"strings"
@@ -167,6 +168,27 @@ func large(context.Context, Inputs) (Image, error) {
 		layers = append(layers, layer)
 	}
 	return Assemble(AMD64, v1.Config{Cmd: []string{"/none"}}, layers...)
+}
+
+// growing has more files than an image disk has inodes for at first, and then more bytes than it has blocks for.
+func growing(context.Context, Inputs) (Image, error) {
+	var files []Entry
+	for dir := range 26 {
+		name := "files/" + string(rune('a'+dir))
+		files = append(files, Dir(name, 0o755))
+		for i := range 1000 {
+			files = append(files, File(fmt.Sprintf("%s/%03d", name, i), 0o644, nil))
+		}
+	}
+	many, err := Layer(files...)
+	if err != nil {
+		return nil, err
+	}
+	much, err := Layer(File("zeros", 0o644, make([]byte, 480<<20)))
+	if err != nil {
+		return nil, err
+	}
+	return Assemble(AMD64, v1.Config{Cmd: []string{"/none"}}, many, much)
 }
 
 // noise is the same for the same seed and does not compress.

@@ -20,13 +20,21 @@ const Filesystem = "ext4"
 const mountPoint = "/run/image"
 
 // disk is a mounted image disk.
-type disk struct{ dir string }
+type disk struct {
+	dir    string
+	bytes  uint64 // of the device, of which the file system has a part
+	blocks uint64 // that it has grown to
+}
 
 // mountDisk mounts the empty file system on the disk with this LUN.
 func mountDisk(ctx context.Context, lun int) (*disk, error) {
 	device, err := scsi.WaitDevice(ctx, lun)
 	if err != nil {
 		return nil, err
+	}
+	size, err := sizeOf(device)
+	if err != nil {
+		return nil, fmt.Errorf("size of image disk %s: %w", device, err)
 	}
 	if err := os.MkdirAll(mountPoint, 0o700); err != nil {
 		return nil, err
@@ -36,7 +44,7 @@ func mountDisk(ctx context.Context, lun int) (*disk, error) {
 	if err := unix.Mount(device, mountPoint, Filesystem, unix.MS_NOATIME, "noinit_itable,barrier=0"); err != nil {
 		return nil, fmt.Errorf("mount image disk %s: %w", device, err)
 	}
-	d := &disk{mountPoint}
+	d := &disk{dir: mountPoint, bytes: size}
 	if err := d.prepare(); err != nil {
 		d.unmount()
 		return nil, err

@@ -25,11 +25,11 @@ type layer struct {
 	diffID v1.Hash
 }
 
-// apply unpacks a layer over what earlier layers left in root, as the OCI image specification says, while it comes in.
-// Both digests are checked at the end; until then root may hold content that nobody vouches for.
-func (l layer) apply(ctx context.Context, host Host, blob io.Reader, verify func() error, progress *progress, root string) error {
+// apply unpacks a layer over what earlier layers left, as the OCI image specification says, while it comes in.
+// Both digests are checked at the end; until then the target may hold content that nobody vouches for.
+func (l layer) apply(ctx context.Context, host Host, blob io.Reader, verify func() error, progress *progress, target Target) error {
 	compressed := progress.count(blob)
-	err := l.unpack(ctx, host, compressed, progress, root)
+	err := l.unpack(ctx, host, compressed, progress, target)
 	// The rest is read even after an error: a wrong digest explains a broken archive, not the other way round.
 	if _, drainErr := io.Copy(io.Discard, compressed); drainErr != nil {
 		return fmt.Errorf("layer %s: %w", l.desc.Digest, drainErr)
@@ -54,18 +54,18 @@ func broken(err error) bool {
 	return kind == fetcherv1.Failure_UNREACHABLE || kind == fetcherv1.Failure_NO_SPACE
 }
 
-func (l layer) unpack(ctx context.Context, host Host, compressed io.Reader, progress *progress, root string) error {
+func (l layer) unpack(ctx context.Context, host Host, compressed io.Reader, progress *progress, target Target) error {
 	plain, err := decompress(compressed)
 	if err != nil {
 		return err
 	}
 	defer plain.Close()
-	content, err := host.through(ctx, &telling{plain, progress.alive})
+	content, err := host.through(ctx, target.making(&telling{plain, progress.alive}))
 	if err != nil {
 		return err
 	}
 	defer content.Close()
-	if _, err := archive.Apply(ctx, root, content); err != nil {
+	if _, err := archive.Apply(ctx, target.Dir, content); err != nil {
 		return err
 	}
 	// The archive may end before the stream does; the digest is over all of it.

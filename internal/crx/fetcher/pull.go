@@ -31,8 +31,16 @@ type image struct {
 	layers   []layer
 }
 
-// Pull unpacks the image that req names into the empty directory root. Its errors are to be classed by Classify.
-func Pull(ctx context.Context, req *fetcherv1.FetchRequest, dial ociclient.DialFunc, host Host, root string, report func(*fetcherv1.FetchProgress)) (*fetcherv1.Result, error) {
+// Target is what an image is unpacked on.
+type Target struct {
+	// Dir is an empty directory.
+	Dir string
+	// Room, where not nil, makes room for roomStep bytes of archives more.
+	Room func() error
+}
+
+// Pull unpacks the image that req names. Its errors are to be classed by Classify.
+func Pull(ctx context.Context, req *fetcherv1.FetchRequest, dial ociclient.DialFunc, host Host, target Target, report func(*fetcherv1.FetchProgress)) (*fetcherv1.Result, error) {
 	report(&fetcherv1.FetchProgress{Stage: "resolving"})
 	img, err := resolve(ctx, req, dial)
 	if err != nil {
@@ -40,14 +48,14 @@ func Pull(ctx context.Context, req *fetcherv1.FetchRequest, dial ociclient.DialF
 	}
 	progress := newProgress(report, img.layers)
 	for _, l := range img.layers {
-		if err := l.pull(ctx, img.source, host, progress, root); err != nil {
+		if err := l.pull(ctx, img.source, host, progress, target); err != nil {
 			return nil, err
 		}
 	}
 	return &fetcherv1.Result{Digest: img.digest.String(), ResolvedDigest: img.resolved.String(), Config: img.config}, nil
 }
 
-func (l layer) pull(ctx context.Context, from blobs, host Host, progress *progress, root string) error {
+func (l layer) pull(ctx context.Context, from blobs, host Host, progress *progress, target Target) error {
 	source, err := host.source(ctx, from, l, progress)
 	if err != nil {
 		return err
@@ -55,7 +63,7 @@ func (l layer) pull(ctx context.Context, from blobs, host Host, progress *progre
 	defer source.close()
 	content := ahead(source)
 	defer content.Close()
-	return l.apply(ctx, host, content, source.verify, progress, root)
+	return l.apply(ctx, host, content, source.verify, progress, target)
 }
 
 // resolve finds the image at the first registry that has it. The error is that of the registry which the reference names.

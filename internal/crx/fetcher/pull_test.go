@@ -73,7 +73,7 @@ func (f *fixture) request(tag string) *fetcherv1.FetchRequest {
 func pull(t *testing.T, req *fetcherv1.FetchRequest) (string, *fetcherv1.Result, error) {
 	t.Helper()
 	root := t.TempDir()
-	result, err := Pull(t.Context(), req, new(net.Dialer).DialContext, Host{}, root, func(*fetcherv1.FetchProgress) {})
+	result, err := Pull(t.Context(), req, new(net.Dialer).DialContext, Host{}, Target{Dir: root}, func(*fetcherv1.FetchProgress) {})
 	return root, result, err
 }
 
@@ -323,7 +323,7 @@ func TestResume(t *testing.T) {
 	f.answer(breaking(&breaks, 1<<30, true))
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	_, err := Pull(ctx, f.request("big:1"), new(net.Dialer).DialContext, Host{}, t.TempDir(), func(*fetcherv1.FetchProgress) {})
+	_, err := Pull(ctx, f.request("big:1"), new(net.Dialer).DialContext, Host{}, Target{Dir: t.TempDir()}, func(*fetcherv1.FetchProgress) {})
 	wantKind(t, err, fetcherv1.Failure_UNREACHABLE, "download broke")
 }
 

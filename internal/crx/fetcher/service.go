@@ -45,7 +45,7 @@ func (s *service) fetch(ctx context.Context, req *fetcherv1.FetchRequest, report
 	if err != nil {
 		return nil, err
 	}
-	result, err := Pull(ctx, req, s.dial, s.host, disk.dir, report)
+	result, err := Pull(ctx, req, s.dial, s.host, Target{Dir: disk.dir, Room: disk.makeRoom}, report)
 	if err != nil {
 		disk.unmount()
 		return nil, err

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"pacific/api/crx"
+	"pacific/internal/crx/slack"
 )
 
 // tailBytes of the personality's output go to the host when it ends: a Go panic with its first goroutine fits.
@@ -59,7 +60,10 @@ func startPersonality(c *console, waiting func()) (*personality, error) {
 		}
 		defer syscall.Close(theirs)
 	}
-	p.pid, err = syscall.ForkExec(crx.PersonalityPath, []string{crx.PersonalityPath}, attr)
+	err = slack.Inherited(slack.Patient, func() (err error) {
+		p.pid, err = syscall.ForkExec(crx.PersonalityPath, []string{crx.PersonalityPath}, attr)
+		return err
+	})
 	if err != nil {
 		p.closeAll()
 		return nil, fmt.Errorf("execute %s: %w", crx.PersonalityPath, err)

@@ -23,9 +23,10 @@ type Boot struct {
 //   - tsc_early_khz: calibration against the emulated timer hangs now and then under TCG, where the guest's counter is
 //     the host's.
 //   - 8250.nr_uarts=1: there is one serial port, and looking for more takes time.
+//   - psi=0: pressure stall information would be counted at every switch of tasks and looked at every two seconds, for nobody.
 func CommandLine(boot Boot) string {
 	params := []string{
-		"console=ttyS0", "quiet", "reboot=t", "panic=1", "8250.nr_uarts=1",
+		"console=ttyS0", "quiet", "reboot=t", "panic=1", "8250.nr_uarts=1", "psi=0",
 		crx.ParamPersonality + "=" + boot.Personality,
 	}
 	if boot.Hostname != "" {

@@ -256,6 +256,7 @@ func (w *world) vmms() (pids []string) {
 func TestImages(t *testing.T) {
 	w := newWorld(t)
 	t.Run("torture", w.torture)
+	t.Run("growing", w.growing)
 	t.Run("failures", w.failures)
 	t.Run("interruptions", w.interruptions)
 }
@@ -270,19 +271,7 @@ func (w *world) torture(t *testing.T) {
 	if config.Config.User != "app" {
 		t.Errorf("configuration: %s", img.Config)
 	}
-	disk := w.path("state", "images", strings.TrimPrefix(img.DiskId, "image-"), "disk")
-	if out, err := exec.Command("e2fsck", "-fn", disk).CombinedOutput(); err != nil {
-		t.Errorf("e2fsck: %v: %s", err, out)
-	}
-	mount := t.TempDir()
-	if out, err := exec.Command("mount", "-t", img.Filesystem, "-o", "ro,loop", disk, mount).CombinedOutput(); err != nil {
-		t.Fatalf("mount: %v: %s", err, out)
-	}
-	defer syscall.Unmount(mount, syscall.MNT_DETACH)
-	got, err := imagebuild.Tree(mount)
-	w.must(err)
-	want, err := imagebuild.Tree(w.reference(t, ref))
-	w.must(err)
+	disk, got, want := w.compare(t, ref, img)
 	if len(want) < 50 || !slices.Equal(got, want) {
 		t.Errorf("got:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
@@ -300,13 +289,47 @@ func (w *world) torture(t *testing.T) {
 	w.clean()
 }
 
+// growing has what its small file system had to grow for, and no more groups than that.
+func (w *world) growing(t *testing.T) {
+	ref := w.push("growing")
+	img, err := w.pull(t.Context(), ref, "secret")
+	w.must(err)
+	disk, got, want := w.compare(t, ref, img)
+	if len(want) < 26000 || !slices.Equal(got, want) {
+		t.Errorf("%d files, want %d", len(got), len(want))
+	}
+	out, err := exec.Command("dumpe2fs", "-h", disk).CombinedOutput()
+	w.must(err)
+	if !strings.Contains(string(out), "\nBlock count:              262144\n") {
+		t.Errorf("want a file system of 1 GiB: %s", out)
+	}
+}
+
+// compare returns the disk of an image, what is on it, and what an unpack on this machine makes of the image.
+func (w *world) compare(t *testing.T, ref string, img *hostv1.Image) (disk string, got, want []string) {
+	disk = w.path("state", "images", strings.TrimPrefix(img.DiskId, "image-"), "disk")
+	if out, err := exec.Command("e2fsck", "-fn", disk).CombinedOutput(); err != nil {
+		t.Errorf("e2fsck: %v: %s", err, out)
+	}
+	mount := t.TempDir()
+	if out, err := exec.Command("mount", "-t", img.Filesystem, "-o", "ro,loop", disk, mount).CombinedOutput(); err != nil {
+		t.Fatalf("mount: %v: %s", err, out)
+	}
+	defer syscall.Unmount(mount, syscall.MNT_DETACH)
+	got, err := imagebuild.Tree(mount)
+	w.must(err)
+	want, err = imagebuild.Tree(w.reference(t, ref))
+	w.must(err)
+	return disk, got, want
+}
+
 func (w *world) reference(t *testing.T, ref string) string {
 	pem, err := os.ReadFile(w.path("ca.crt"))
 	w.must(err)
 	root := t.TempDir()
 	_, err = fetcher.Pull(t.Context(), &fetcherv1.FetchRequest{
 		Reference: ref, Username: "anna", Password: "secret", CaCertificates: pem, Os: "linux", Architecture: "amd64",
-	}, new(net.Dialer).DialContext, fetcher.Host{}, root, func(*fetcherv1.FetchProgress) {})
+	}, new(net.Dialer).DialContext, fetcher.Host{}, fetcher.Target{Dir: root}, func(*fetcherv1.FetchProgress) {})
 	w.must(err)
 	return root
 }

@@ -158,7 +158,7 @@ func (h *hub) pull(t *testing.T, ctx context.Context, tag string, host fetcher.H
 	t.Helper()
 	root := t.TempDir()
 	_, err := fetcher.Pull(ctx, &fetcherv1.FetchRequest{Reference: h.address() + "/" + tag, PlainHttp: true, Os: "linux", Architecture: "amd64"},
-		new(net.Dialer).DialContext, host, root, func(*fetcherv1.FetchProgress) {})
+		new(net.Dialer).DialContext, host, fetcher.Target{Dir: root}, func(*fetcherv1.FetchProgress) {})
 	if err == nil {
 		if info, statErr := os.Stat(filepath.Join(root, "base")); statErr != nil || info.Size() != 300_000 {
 			t.Errorf("the layer was not unpacked: %v", statErr)

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
 	"sync"
 	"syscall"
 
@@ -17,11 +18,17 @@ import (
 	_ "github.com/opencontainers/runc/libcontainer/nsenter" // becomes the container's process before Go starts
 	"github.com/opencontainers/runc/libcontainer/specconv"
 	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"pacific/internal/crx/slack"
 )
 
 // Init does not return in a process that libcontainer has executed.
 func Init() {
 	if len(os.Args) > 1 && os.Args[1] == "init" && os.Getenv("_LIBCONTAINER_INITPIPE") != "" {
+		runtime.LockOSThread() // libcontainer executes the container's program from this thread
+		if err := slack.Set(slack.Default); err != nil {
+			fmt.Fprintln(os.Stderr, "timer slack:", err)
+		}
 		libcontainer.Init()
 	}
 }
