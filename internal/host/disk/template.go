@@ -43,9 +43,11 @@ func (t *templates) ext4(ctx context.Context, size uint64) (string, error) {
 //     run e2fsck.
 //   - A sparse file reads as zeros, so inode tables need no writing, neither now nor by the guest's kernel later.
 //   - No blocks for root only: all of the disk is the machine's. No room to grow.
+//   - No checksums of metadata and in the journal, which the guest would compute over each block that it reads or writes: an
+//     eighth of what it executes during the start of a pod. The disk lives no longer than its machine.
 func mkfs(ctx context.Context, path string, size uint64) error {
 	args := []string{
-		"-F", "-q", "-t", "ext4", "-m", "0", "-O", "^resize_inode",
+		"-F", "-q", "-t", "ext4", "-m", "0", "-O", "^resize_inode,^metadata_csum,uninit_bg",
 		"-E", "lazy_itable_init=1,lazy_journal_init=1,assume_storage_prezeroed=1,nodiscard",
 	}
 	if size >= 256<<20 {

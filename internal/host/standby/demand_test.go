@@ -22,10 +22,11 @@ func TestDemand(t *testing.T) {
 		"another is":                         {missed: []template.Class{other, other, large, large}, want: []template.Class{large, small}},
 		"foreseen, but used up":              {missed: []template.Class{small, small}, want: []template.Class{small}},
 		"of a personality that is not there": {missed: []template.Class{pull, pull}, want: []template.Class{small}},
+		"with the pull of its image between": {missed: []template.Class{other, pull, other}, want: []template.Class{other, small}},
 	} {
 		var d demand
 		for _, class := range c.missed {
-			d.missed(class)
+			d.missed(class, foreseen)
 		}
 		if got := d.classes(foreseen); !slices.Equal(got, c.want) {
 			t.Errorf("%s: %v, want %v", name, got, c.want)

@@ -87,7 +87,7 @@ func (s *Standbys) Take(class template.Class) *Standby {
 	s.mu.Lock()
 	i := slices.IndexFunc(s.waiting, func(w *Standby) bool { return w.Class == class && w.template == current && w.alive() })
 	if i < 0 {
-		s.demand.missed(class)
+		s.demand.missed(class, s.Classes)
 		s.mu.Unlock()
 		return nil
 	}
