@@ -18,7 +18,11 @@ import (
 func main() {
 	runtime.Init()
 	runtime.PauseInit()
-	if len(os.Args) == 2 && os.Args[1] == agent.RehearsalArg {
+	if len(os.Args) > 1 && os.Args[1] == agent.RehearsalArg {
+		if err := agent.Rehearsed(os.Args[2:]); err != nil {
+			fmt.Fprintln(os.Stderr, "agent: rehearsal:", err)
+			os.Exit(1)
+		}
 		return
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)

@@ -20,7 +20,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// RehearsalArg makes the program end at once: it is the container of a rehearsal.
+// RehearsalArg makes the program the container of a rehearsal: it ends at once, or with a directory as second argument after what most
+// containers do when they start.
 const RehearsalArg = "rehearsal"
 
 // rehearsalTimeout is generous, since templates are made with the least priority. What is missed makes clones slower, not wrong.
@@ -47,6 +48,7 @@ func RehearseFully(ctx context.Context) error {
 		Image: &agentv1.Disk{Lun: crx.RehearsalImage, Filesystem: "ext4", ReadOnly: true},
 	}})
 	pod.Containers[0].Mounts = append(pod.Containers[0].Mounts, &agentv1.Mount{Volume: "image", Path: "/run/image", ReadOnly: true})
+	pod.Containers[0].Command = append(pod.Containers[0].Command, rehearsalFiles)
 	// An address for documentation, RFC 5737. Nothing is sent: the host's end is down.
 	pod.Network = &agentv1.Network{Addresses: []string{"192.0.2.2/32"}, Gateways: []string{"192.0.2.1"}, GatewayMac: "02:00:00:00:00:01"}
 	return perform(ctx, pod)

@@ -17,7 +17,8 @@ import (
 	"k8s.io/klog/v2"
 )
 
-// Writer brings the status of one pod to the API server: the latest wins, at once, and again until it is there.
+// Writer brings the status of one pod to the API server: the latest wins, at once, and again until it is there. What happens while a
+// pod starts is collected for a second, since most pods run before it is over: each write costs everyone who watches pods.
 type Writer struct {
 	client  kubernetes.Interface
 	compute func() (pod *v1.Pod, status v1.PodStatus, annotations map[string]string, ok bool)
@@ -51,28 +52,75 @@ func (w *Writer) Poke() {
 
 // Run writes until ctx ends.
 func (w *Writer) Run(ctx context.Context) {
+	var collecting time.Time // since when, where something is held back
+	backOff := time.Duration(0)
 	delay := time.Duration(0)
 	for {
-		var retry <-chan time.Time
+		var again <-chan time.Time
 		if delay > 0 {
-			retry = time.After(delay)
+			again = time.After(delay)
 		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-w.poke:
-		case <-retry:
+		case <-again:
+		}
+		if delay = w.hold(&collecting, time.Now()); delay > 0 && backOff == 0 {
+			continue
 		}
 		err := w.Write(ctx)
 		switch {
 		case err == nil, apierrors.IsNotFound(err):
-			delay = 0
+			backOff = 0
 		default:
 			// Soon at first, since a conflict is solved by the next event; slower while the API server is away.
-			delay = min(max(2*delay, 50*time.Millisecond), 5*time.Second)
-			klog.V(2).InfoS("Pod status could not be written; trying again", "after", delay, "err", err)
+			backOff = min(max(2*backOff, 50*time.Millisecond), 5*time.Second)
+			klog.V(2).InfoS("Pod status could not be written; trying again", "after", backOff, "err", err)
+		}
+		delay = backOff
+	}
+}
+
+// collectFor is how long the status of a pod that starts may be held back.
+const collectFor = time.Second
+
+// hold is how long the present status is to be held back yet, 0 for one to write. since is kept for it.
+func (w *Writer) hold(since *time.Time, now time.Time) time.Duration {
+	pod, status, _, ok := w.compute()
+	if !ok || !starting(pod, status) {
+		*since = time.Time{}
+		return 0
+	}
+	if since.IsZero() {
+		*since = now
+	}
+	left := since.Add(collectFor).Sub(now)
+	if left <= 0 {
+		*since = time.Time{}
+		return 0
+	}
+	return left
+}
+
+// starting tells whether nothing of a pod has run or failed yet, neither now nor in what was written, and nobody ends it.
+func starting(pod *v1.Pod, status v1.PodStatus) bool {
+	if pod.DeletionTimestamp != nil {
+		return false
+	}
+	for _, s := range []v1.PodStatus{pod.Status, status} {
+		if s.Phase != v1.PodPending && s.Phase != "" || s.Reason != "" {
+			return false
+		}
+		for _, list := range [][]v1.ContainerStatus{s.InitContainerStatuses, s.ContainerStatuses, s.EphemeralContainerStatuses} {
+			for _, c := range list {
+				if c.State.Waiting == nil || c.State.Waiting.Reason != reasonCreating && c.State.Waiting.Reason != reasonInitializing {
+					return false
+				}
+			}
 		}
 	}
+	return true
 }
 
 // Write writes the present status once, if it differs from what the API server has.

@@ -51,3 +51,47 @@ func TestFractionsOfASecondAreNoChange(t *testing.T) {
 		t.Errorf("%s, %v", patch, err)
 	}
 }
+
+// What happens before a pod runs is collected; what is waited for is not.
+func TestWhatIsHeldBack(t *testing.T) {
+	waiting := func(reason string) v1.PodStatus {
+		return v1.PodStatus{Phase: v1.PodPending, ContainerStatuses: []v1.ContainerStatus{{Name: "a", State: v1.ContainerState{Waiting: &v1.ContainerStateWaiting{Reason: reason}}}}}
+	}
+	running := v1.PodStatus{Phase: v1.PodRunning, ContainerStatuses: []v1.ContainerStatus{{Name: "a", State: v1.ContainerState{Running: &v1.ContainerStateRunning{}}}}}
+	initialized := waiting("PodInitializing")
+	initialized.InitContainerStatuses = []v1.ContainerStatus{{Name: "i", State: v1.ContainerState{Terminated: &v1.ContainerStateTerminated{}}}}
+	for _, c := range []struct {
+		name         string
+		written, now v1.PodStatus
+		deleting     bool
+		want         time.Duration
+	}{
+		{name: "first words", now: waiting("ContainerCreating"), want: collectFor},
+		{name: "an address", written: waiting("ContainerCreating"), now: waiting("ContainerCreating"), want: collectFor},
+		{name: "it runs", written: waiting("ContainerCreating"), now: running},
+		{name: "it ran", written: running, now: waiting("ContainerCreating")},
+		{name: "no image", now: waiting("ErrImagePull")},
+		{name: "an image again", written: waiting("ErrImagePull"), now: waiting("ContainerCreating")},
+		{name: "an init container has ended", written: waiting("PodInitializing"), now: initialized},
+		{name: "refused", now: v1.PodStatus{Phase: v1.PodFailed, Reason: "OutOfcpu"}},
+		{name: "deleted", now: waiting("ContainerCreating"), deleting: true},
+	} {
+		pod := &v1.Pod{Status: c.written}
+		if c.deleting {
+			pod.DeletionTimestamp = &metav1.Time{}
+		}
+		w := NewWriter(nil, func() (*v1.Pod, v1.PodStatus, map[string]string, bool) { return pod, c.now, nil, true }, nil)
+		now, since := time.Now(), time.Time{}
+		if got := w.hold(&since, now); got != c.want {
+			t.Errorf("%s: %s, want %s", c.name, got, c.want)
+		}
+		if c.want > 0 {
+			if got := w.hold(&since, now.Add(c.want/4)); got != c.want*3/4 {
+				t.Errorf("%s: %s later", c.name, got)
+			}
+			if got := w.hold(&since, now.Add(c.want)); got != 0 {
+				t.Errorf("%s: %s at the end", c.name, got)
+			}
+		}
+	}
+}

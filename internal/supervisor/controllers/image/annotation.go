@@ -33,6 +33,22 @@ func annotations(images pod.Images) (map[string]string, error) {
 	return map[string]string{pod.AnnotationImages: string(state), pod.AnnotationImageReferences: string(digests)}, err
 }
 
+// untold tells whether nothing was written about the pod's images yet.
+func untold(p *corev1.Pod) bool {
+	_, told := p.Annotations[pod.AnnotationImages]
+	return !told
+}
+
+// news tells whether there is more to say than that the images are looked for, which is what nothing says too.
+func news(images pod.Images) bool {
+	for _, image := range images {
+		if image.Ready() || image.Reason != "" || image.Message != "" {
+			return true
+		}
+	}
+	return false
+}
+
 // differs tells whether a pod lacks one of the values.
 func differs(p *corev1.Pod, values map[string]string) bool {
 	for key, value := range values {

@@ -196,6 +196,9 @@ func (c *Controller) forget(key reconcile.PodKey) {
 }
 
 func (c *Controller) write(ctx context.Context, p *corev1.Pod, d decision) error {
+	if untold(p) && !news(d.images) {
+		return nil
+	}
 	values, err := annotations(d.images)
 	if err != nil || !differs(p, values) {
 		return err
