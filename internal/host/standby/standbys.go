@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"os"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -53,17 +54,14 @@ type Standbys struct {
 	mu       sync.Mutex
 	waiting  []*Standby
 	demand   demand
-	starting int       // machines that are being started
-	last     time.Time // start of a machine
+	starting int // machines that are being started
+	calm     calm
 	failures int
 	retry    time.Time // after failures
 }
 
 // New makes none yet.
 func New(config Config) *Standbys { return &Standbys{Config: config, wake: make(chan struct{}, 1)} }
-
-// A machine's own start comes first: none is made while one starts, nor shortly after, while its containers start.
-const calmAfterStart = 500 * time.Millisecond
 
 // Waits after a failure.
 const (
@@ -112,7 +110,7 @@ func (s *Standbys) Starting() (done func()) {
 func (s *Standbys) started() {
 	s.mu.Lock()
 	s.starting--
-	s.last = time.Now()
+	s.calm.started(time.Now(), runtime.NumCPU())
 	s.mu.Unlock()
 	s.Poke()
 }
@@ -254,7 +252,7 @@ func (s *Standbys) next(now time.Time) (template.Class, time.Duration) {
 	if s.starting > 0 {
 		return class, idle // the end of the start pokes
 	}
-	return class, max(s.last.Add(calmAfterStart).Sub(now), s.retry.Sub(now), 0)
+	return class, max(s.calm.until.Sub(now), s.retry.Sub(now), 0)
 }
 
 // none tells that there are to be none at all.

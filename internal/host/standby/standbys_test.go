@@ -42,9 +42,9 @@ func TestWhichIsMadeNext(t *testing.T) {
 		"a second one of a class":      {standbys: &Standbys{waiting: []*Standby{{Class: small}, {Class: large}}}, count: Automatic, load: workingLoad, made: templates{small: "s", large: "l"}, class: small},
 		"but not on a working host":    {standbys: &Standbys{waiting: []*Standby{{Class: small}, {Class: large}}}, count: Automatic, load: workingLoad + 1, made: templates{small: "s", large: "l"}, class: small, wait: loadInterval},
 		"a busy host that must":        {count: 1, load: busyLoad + 1, made: templates{small: "s"}, class: small},
-		"one has just started":         {standbys: &Standbys{last: now.Add(-calmAfterStart / 2)}, made: templates{small: "s"}, class: small, wait: calmAfterStart / 2},
+		"one has just started":         {standbys: &Standbys{calm: calm{until: now.Add(calmAfterStart / 2)}}, made: templates{small: "s"}, class: small, wait: calmAfterStart / 2},
 		"it has just failed":           {standbys: &Standbys{retry: now.Add(time.Minute)}, made: templates{small: "s"}, class: small, wait: time.Minute},
-		"both, and the failure longer": {standbys: &Standbys{last: now, retry: now.Add(time.Minute)}, made: templates{small: "s"}, class: small, wait: time.Minute},
+		"both, and the failure longer": {standbys: &Standbys{calm: calm{until: now.Add(time.Second)}, retry: now.Add(time.Minute)}, made: templates{small: "s"}, class: small, wait: time.Minute},
 	} {
 		if c.count == 0 {
 			c.count = 1
