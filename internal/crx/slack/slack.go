@@ -7,10 +7,10 @@
 package slack
 
 import (
+	"fmt"
 	"runtime"
+	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // Patient is what our own programs have. As long, at most, does a goroutine wait that could run while another one is in a system call
@@ -33,5 +33,11 @@ func Inherited(d time.Duration, start func() error) error {
 
 // Set is for the calling thread alone, and what it starts or executes.
 func Set(d time.Duration) error {
-	return unix.Prctl(unix.PR_SET_TIMERSLACK, uintptr(d), 0, 0, 0)
+	if _, _, errno := syscall.RawSyscall(syscall.SYS_PRCTL, setTimerSlack, uintptr(d), 0); errno != 0 {
+		return fmt.Errorf("set timer slack: %w", errno)
+	}
+	return nil
 }
+
+// setTimerSlack is PR_SET_TIMERSLACK of linux/prctl.h. PID 1 has the standard library alone.
+const setTimerSlack = 29
