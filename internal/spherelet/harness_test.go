@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -11,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -23,6 +25,7 @@ import (
 	"k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
 	"k8s.io/client-go/tools/record"
+	"k8s.io/client-go/util/retry"
 	"k8s.io/utils/ptr"
 
 	podapi "pacific/api/pod"
@@ -59,10 +62,35 @@ func newWorld(t *testing.T) *world {
 	w.kube.PrependReactor("create", "subjectaccessreviews", func(clienttesting.Action) (bool, runtime.Object, error) {
 		return true, &authorizationv1.SubjectAccessReview{}, nil // nobody may do anything
 	})
+	w.kube.PrependReactor("*", "pods", w.versioned(clienttesting.ObjectReaction(w.kube.Tracker())))
 	w.host.AddImage("registry.test/app", digest)
 	w.certificates(t.TempDir())
 	t.Cleanup(func() { w.kill() })
 	return w
+}
+
+// versioned gives pods resource versions, which the fake API server does not: by them the spherelet knows which of two states is the newer
+// one, and an edit is refused that does not know the latest. Reactions come one at a time.
+func (w *world) versioned(react clienttesting.ReactionFunc) clienttesting.ReactionFunc {
+	version := 0
+	return func(action clienttesting.Action) (bool, runtime.Object, error) {
+		if update, ok := action.(clienttesting.UpdateAction); ok && action.GetVerb() == "update" {
+			pod := update.GetObject().(*v1.Pod)
+			now, err := w.kube.Tracker().Get(action.GetResource(), pod.Namespace, pod.Name)
+			if err == nil && now.(*v1.Pod).ResourceVersion != pod.ResourceVersion {
+				return true, nil, apierrors.NewConflict(action.GetResource().GroupResource(), pod.Name, errors.New("it has been changed"))
+			}
+		}
+		handled, object, err := react(action)
+		pod, ok := object.(*v1.Pod)
+		if !ok || err != nil || action.GetVerb() == "get" {
+			return handled, object, err
+		}
+		version++
+		pod = pod.DeepCopy()
+		pod.ResourceVersion = strconv.Itoa(version)
+		return true, pod, w.kube.Tracker().Update(action.GetResource(), pod, pod.Namespace)
+	}
 }
 
 func (w *world) certificates(dir string) {
@@ -171,10 +199,12 @@ func annotate(pod *v1.Pod, key string, value any) {
 // change edits the object as another client would.
 func (w *world) change(name string, edit func(*v1.Pod)) {
 	w.Helper()
-	pod := w.get(name)
-	edit(pod)
-	_, err := w.kube.CoreV1().Pods("default").Update(context.Background(), pod, metav1.UpdateOptions{})
-	w.check(err)
+	w.check(retry.RetryOnConflict(retry.DefaultRetry, func() error {
+		pod := w.get(name)
+		edit(pod)
+		_, err := w.kube.CoreV1().Pods("default").Update(context.Background(), pod, metav1.UpdateOptions{})
+		return err
+	}))
 }
 
 func (w *world) remove(name string, grace int64) {
