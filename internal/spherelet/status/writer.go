@@ -145,9 +145,15 @@ func (w *Writer) Write(ctx context.Context) error {
 		return fmt.Errorf("patch status of pod %s/%s: %w", pod.Namespace, pod.Name, err)
 	}
 	klog.V(4).InfoS("Pod status written", "pod", klog.KObj(pod), "patch", string(patch))
-	if dropped, err := patchFor(updated, status, annotations); dropped != nil && err == nil {
-		w.vain = vain{version: updated.ResourceVersion, patch: dropped}
-		klog.InfoS("The API server does not take a part of the pod's status", "pod", klog.KObj(pod), "patch", string(dropped))
+	left, err := patchFor(updated, status, annotations)
+	switch {
+	case err != nil:
+		return err
+	case bytes.Equal(left, patch):
+		w.vain = vain{version: updated.ResourceVersion, patch: left}
+		klog.InfoS("The API server does not take a part of the pod's status", "pod", klog.KObj(pod), "patch", string(left))
+	case left != nil:
+		w.Poke() // dropped, or somebody has written in between: it is sent once more to know
 	}
 	w.wrote(updated)
 	return nil

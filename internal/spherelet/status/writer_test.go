@@ -42,6 +42,36 @@ func TestWriterGivesUpWhatIsDropped(t *testing.T) {
 	writes(3)
 }
 
+// What another writer has left behind meanwhile is not taken for dropped.
+func TestWriterRemovesWhatCameInBetween(t *testing.T) {
+	pending := v1.PodCondition{Type: v1.PodResizePending, Status: v1.ConditionTrue}
+	pod := podOf("Always", nil, []string{"a"})
+	pod.Namespace, pod.Name = "default", "web"
+	wanted := *pod.Status.DeepCopy()
+	wanted.Message = "one"
+	known := pod.DeepCopy()
+	client := fake.NewClientset(pod)
+	other := pod.DeepCopy()
+	other.Status.Conditions = append(other.Status.Conditions, pending)
+	if _, err := client.CoreV1().Pods("default").UpdateStatus(t.Context(), other, metav1.UpdateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	w := NewWriter(client, func() (*v1.Pod, v1.PodStatus, map[string]string, bool) { return known, wanted, nil, true },
+		func(updated *v1.Pod) { known = updated })
+	for range 2 {
+		if err := w.Write(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(w.poke) != 1 {
+		t.Error("the second write is not asked for")
+	}
+	now, err := client.CoreV1().Pods("default").Get(t.Context(), "web", metav1.GetOptions{})
+	if err != nil || now.Status.Message != "one" || len(now.Status.Conditions) != 0 {
+		t.Errorf("%+v %v", now.Status, err)
+	}
+}
+
 func TestFractionsOfASecondAreNoChange(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 600_000_000, time.UTC)
 	status := v1.PodStatus{Phase: v1.PodRunning, Conditions: []v1.PodCondition{{Type: v1.PodReady, Status: v1.ConditionTrue, LastTransitionTime: metav1.NewTime(now)}}}
