@@ -22,8 +22,6 @@ type Boot struct {
 //   - reboot=t: without ACPI the machine ends by a triple fault. panic=1: a panic ends it too, after the message is out.
 //   - tsc_early_khz: calibration against the emulated timer hangs now and then under TCG, where the guest's counter is
 //     the host's.
-//   - tsc=nowatchdog: twice a second the counter would be compared with the emulated timer, which is the one that is wrong. It is most
-//     of what an idle guest does.
 //   - 8250.nr_uarts=1: there is one serial port, and looking for more takes time.
 //   - psi=0: pressure stall information would be counted at every switch of tasks and looked at every two seconds, for nobody.
 func CommandLine(boot Boot) string {
@@ -35,7 +33,7 @@ func CommandLine(boot Boot) string {
 		params = append(params, crx.ParamHostname+"="+boot.Hostname)
 	}
 	if boot.TSCKHz != 0 {
-		params = append(params, fmt.Sprintf("tsc_early_khz=%d", boot.TSCKHz), "tsc=nowatchdog")
+		params = append(params, fmt.Sprintf("tsc_early_khz=%d", boot.TSCKHz))
 	}
 	if boot.Template {
 		params = append(params, crx.ParamTemplate+"=1")

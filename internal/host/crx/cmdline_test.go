@@ -9,7 +9,7 @@ import (
 
 func TestCommandLine(t *testing.T) {
 	have := CommandLine(Boot{Personality: "agent", Hostname: "web", TSCKHz: 2445428})
-	want := "console=ttyS0 quiet reboot=t panic=1 8250.nr_uarts=1 psi=0 crx.personality=agent crx.hostname=web tsc_early_khz=2445428 tsc=nowatchdog"
+	want := "console=ttyS0 quiet reboot=t panic=1 8250.nr_uarts=1 psi=0 crx.personality=agent crx.hostname=web tsc_early_khz=2445428"
 	if have != want {
 		t.Errorf("%s\nwant %s", have, want)
 	}
