@@ -148,11 +148,59 @@ func (t *Tree) Remove(path string) error {
 
 func (t *Tree) prune(root, pool string) {
 	for len(pool) >= len(t.parent) && pool != "/" {
-		if os.Remove(filepath.Join(root, pool)) != nil {
+		if !removeEmpty(filepath.Join(root, pool)) {
 			return
 		}
 		pool = filepath.Dir(pool)
 	}
+}
+
+// Tidy removes pools that are empty, which is what a hostd leaves that was killed when it had removed a group and not yet its pools.
+func (t *Tree) Tidy() error {
+	if t.parent == "/" {
+		return nil // others have groups there
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, root := range roots() {
+		var pools []string
+		err := filepath.WalkDir(filepath.Join(root, t.parent), func(path string, entry fs.DirEntry, err error) error {
+			switch {
+			case errors.Is(err, fs.ErrNotExist):
+				return nil
+			case err != nil || !entry.IsDir():
+				return err
+			case strings.HasSuffix(path, suffix), strings.HasSuffix(path, standbySuffix):
+				return fs.SkipDir
+			}
+			pools = append(pools, path)
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("look for empty cgroups below %s: %w", t.parent, err)
+		}
+		for _, pool := range slices.Backward(pools) { // those below come first
+			removeEmpty(pool)
+		}
+	}
+	return nil
+}
+
+// removeEmpty tells whether the group is gone. One that has no groups below may be busy for a moment after it had.
+func removeEmpty(dir string) bool {
+	for range 20 {
+		err := os.Remove(dir)
+		if err == nil || errors.Is(err, fs.ErrNotExist) {
+			return true
+		}
+		entries, _ := os.ReadDir(dir)
+		pids, _ := cgroups.GetPids(dir)
+		if slices.ContainsFunc(entries, fs.DirEntry.IsDir) || len(pids) > 0 || !errors.Is(err, syscall.EBUSY) {
+			return false
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	return false
 }
 
 // remove waits for the kernel to let go of processes that have just ended, for at most a second.

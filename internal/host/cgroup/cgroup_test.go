@@ -83,6 +83,39 @@ func TestPlaceAndRemove(t *testing.T) {
 	}
 }
 
+func TestTidyRemovesEmptyPoolsOnly(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("needs root")
+	}
+	tree := New(fmt.Sprintf("/pacific-tidy-%d", os.Getpid()))
+	root := roots()[0]
+	dir := func(name string) string { return filepath.Join(root, tree.parent, name) }
+	machine := filepath.Join(root, tree.Path("pool/full", "a"))
+	for _, d := range []string{dir("empty/below"), machine} {
+		if err := os.MkdirAll(d, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := tree.Tidy(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(dir("empty")); err == nil {
+		t.Error("an empty pool is left")
+	}
+	if _, err := os.Stat(machine); err != nil {
+		t.Error(err)
+	}
+	if err := os.Remove(machine); err != nil {
+		t.Fatal(err)
+	}
+	if err := tree.Tidy(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(dir("")); err == nil {
+		t.Error("the parent is left")
+	}
+}
+
 // What is in a group that is removed gets killed, so only that of a machine may be.
 func TestRemoveTouchesOnlyGroupsOfMachines(t *testing.T) {
 	tree := New("/pacific-unit")

@@ -113,7 +113,7 @@ func (m *Manager) sweepCgroups(active map[string]bool) error {
 			err = errors.Join(err, m.Cgroups.Remove(path))
 		}
 	}
-	return err
+	return errors.Join(err, m.Cgroups.Tidy())
 }
 
 func sweepTaps(keep map[string]bool) error {
