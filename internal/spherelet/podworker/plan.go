@@ -99,7 +99,7 @@ func (p *planner) keepsScratch() bool {
 // leavesScratch tells whether the machine has files of scratch directories that are not kept yet, and can be asked for them.
 func (s *State) leavesScratch() bool {
 	return s.Pod.Scratch && !s.ScratchKept && s.HandedOver && s.Machine.Exists && s.Machine.Phase == Running &&
-		s.retries[KeepScratch].failures < keepLogsTries && (s.Agent.Connected || s.retries[Connect].failures < keepLogsTries)
+		s.retries[KeepScratch].failures < keepLogsTries && (s.Agent.Connected || s.retries[Connect].failures < lastConnects)
 }
 
 // keepsEnd sees to it that how the containers ended is on disk before the machine, which knows it too, is destroyed: the
@@ -147,7 +147,7 @@ func (p *planner) finish() {
 	if p.Machine.Exists && p.Machine.Phase == Running && !p.LogsKept && p.HandedOver && p.retries[KeepLogs].failures < keepLogsTries {
 		if p.Agent.Connected {
 			p.want(Action{Kind: KeepLogs})
-		} else if p.retries[Connect].failures < keepLogsTries {
+		} else if p.retries[Connect].failures < lastConnects {
 			p.want(Action{Kind: Connect})
 		} else {
 			p.finished()

@@ -95,8 +95,10 @@ const (
 	// calm is how long a machine must have run for its next death to count as the first.
 	calm = 10 * time.Minute
 	// keepLogsTries bounds how often the logs of a finished pod, and the files that it leaves, are tried to be saved before its
-	// machine goes.
+	// machine goes, and lastConnects how often its agent is called for that: half a minute, since on a busy host it may not answer for
+	// some seconds.
 	keepLogsTries = 5
+	lastConnects  = 20
 )
 
 // Step takes an event in and returns what to do.
