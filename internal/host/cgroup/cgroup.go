@@ -164,20 +164,15 @@ func (t *Tree) Tidy() error {
 	defer t.mu.Unlock()
 	for _, root := range roots() {
 		var pools []string
-		err := filepath.WalkDir(filepath.Join(root, t.parent), func(path string, entry fs.DirEntry, err error) error {
-			switch {
-			case errors.Is(err, fs.ErrNotExist):
-				return nil
-			case err != nil || !entry.IsDir():
-				return err
-			case strings.HasSuffix(path, suffix), strings.HasSuffix(path, standbySuffix):
+		err := t.walk(root, func(path string) error {
+			if strings.HasSuffix(path, suffix) || strings.HasSuffix(path, standbySuffix) {
 				return fs.SkipDir
 			}
 			pools = append(pools, path)
 			return nil
 		})
 		if err != nil {
-			return fmt.Errorf("look for empty cgroups below %s: %w", t.parent, err)
+			return err
 		}
 		for _, pool := range slices.Backward(pools) { // those below come first
 			removeEmpty(pool)
@@ -193,9 +188,13 @@ func removeEmpty(dir string) bool {
 		if err == nil || errors.Is(err, fs.ErrNotExist) {
 			return true
 		}
-		entries, _ := os.ReadDir(dir)
-		pids, _ := cgroups.GetPids(dir)
-		if slices.ContainsFunc(entries, fs.DirEntry.IsDir) || len(pids) > 0 || !errors.Is(err, syscall.EBUSY) {
+		if !errors.Is(err, syscall.EBUSY) {
+			return false
+		}
+		if entries, _ := os.ReadDir(dir); slices.ContainsFunc(entries, fs.DirEntry.IsDir) {
+			return false
+		}
+		if pids, _ := cgroups.GetPids(dir); len(pids) > 0 {
 			return false
 		}
 		time.Sleep(5 * time.Millisecond)
@@ -245,21 +244,15 @@ func (t *Tree) Standbys() ([]string, error) {
 func (t *Tree) list(suffix string) ([]string, error) {
 	found := map[string]bool{}
 	for _, root := range roots() {
-		err := filepath.WalkDir(filepath.Join(root, t.parent), func(path string, entry fs.DirEntry, err error) error {
-			if errors.Is(err, fs.ErrNotExist) {
-				return nil
-			}
-			if err != nil {
-				return err
-			}
-			if entry.IsDir() && strings.HasSuffix(path, suffix) {
+		err := t.walk(root, func(path string) error {
+			if strings.HasSuffix(path, suffix) {
 				found[strings.TrimPrefix(path, root)] = true
 				return fs.SkipDir
 			}
 			return nil
 		})
 		if err != nil {
-			return nil, fmt.Errorf("list cgroups below %s: %w", t.parent, err)
+			return nil, err
 		}
 	}
 	var paths []string
@@ -268,6 +261,23 @@ func (t *Tree) list(suffix string) ([]string, error) {
 	}
 	slices.Sort(paths)
 	return paths, nil
+}
+
+// walk visits the parent and the groups below it in one hierarchy. One that goes meanwhile is no error.
+func (t *Tree) walk(root string, visit func(path string) error) error {
+	err := filepath.WalkDir(filepath.Join(root, t.parent), func(path string, entry fs.DirEntry, err error) error {
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil
+		case err != nil || !entry.IsDir():
+			return err
+		}
+		return visit(path)
+	})
+	if err != nil {
+		return fmt.Errorf("list cgroups below %s: %w", t.parent, err)
+	}
+	return nil
 }
 
 // roots are the mount points of the hierarchies.

@@ -145,6 +145,7 @@ func (w *Writer) Write(ctx context.Context) error {
 		return fmt.Errorf("patch status of pod %s/%s: %w", pod.Namespace, pod.Name, err)
 	}
 	klog.V(4).InfoS("Pod status written", "pod", klog.KObj(pod), "patch", string(patch))
+	w.wrote(updated)
 	left, err := patchFor(updated, status, annotations)
 	switch {
 	case err != nil:
@@ -155,7 +156,6 @@ func (w *Writer) Write(ctx context.Context) error {
 	case left != nil:
 		w.Poke() // dropped, or somebody has written in between: it is sent once more to know
 	}
-	w.wrote(updated)
 	return nil
 }
 
