@@ -52,9 +52,8 @@ func (w *Writer) Poke() {
 
 // Run writes until ctx ends.
 func (w *Writer) Run(ctx context.Context) {
-	var collecting time.Time // since when, where something is held back
-	backOff := time.Duration(0)
-	delay := time.Duration(0)
+	var collected collected
+	backOff, delay := time.Duration(0), time.Duration(0)
 	for {
 		var again <-chan time.Time
 		if delay > 0 {
@@ -66,11 +65,15 @@ func (w *Writer) Run(ctx context.Context) {
 		case <-w.poke:
 		case <-again:
 		}
-		if delay = w.hold(&collecting, time.Now()); delay > 0 && backOff == 0 {
-			continue
+		hold := collected.hold
+		if backOff > 0 {
+			hold = nil // it has waited long enough
 		}
-		err := w.Write(ctx)
+		held, err := w.write(ctx, hold)
 		switch {
+		case held > 0:
+			delay = held
+			continue
 		case err == nil, apierrors.IsNotFound(err):
 			backOff = 0
 		default:
@@ -85,19 +88,17 @@ func (w *Writer) Run(ctx context.Context) {
 // collectFor is how long the status of a pod that starts may be held back.
 const collectFor = time.Second
 
-// hold is how long the present status is to be held back yet, 0 for one to write. since is kept for it.
-func (w *Writer) hold(since *time.Time, now time.Time) time.Duration {
-	pod, status, _, ok := w.compute()
-	if !ok || !starting(pod, status) {
-		*since = time.Time{}
-		return 0
+// collected is since when something is held back.
+type collected struct{ since time.Time }
+
+// hold is how long a status is to be held back yet, 0 for one to write.
+func (c *collected) hold(pod *v1.Pod, status v1.PodStatus, now time.Time) time.Duration {
+	if c.since.IsZero() {
+		c.since = now
 	}
-	if since.IsZero() {
-		*since = now
-	}
-	left := since.Add(collectFor).Sub(now)
-	if left <= 0 {
-		*since = time.Time{}
+	left := c.since.Add(collectFor).Sub(now)
+	if left <= 0 || !starting(pod, status) {
+		c.since = time.Time{}
 		return 0
 	}
 	return left
@@ -125,12 +126,28 @@ func starting(pod *v1.Pod, status v1.PodStatus) bool {
 
 // Write writes the present status once, if it differs from what the API server has.
 func (w *Writer) Write(ctx context.Context) error {
+	_, err := w.write(ctx, nil)
+	return err
+}
+
+// write writes nothing while hold, where not nil, says so, and returns for how long.
+func (w *Writer) write(ctx context.Context, hold func(*v1.Pod, v1.PodStatus, time.Time) time.Duration) (held time.Duration, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	pod, status, annotations, ok := w.compute()
 	if !ok {
-		return nil
+		return 0, nil
 	}
+	if hold != nil {
+		if held := hold(pod, status, time.Now()); held > 0 {
+			return held, nil
+		}
+	}
+	return 0, w.send(ctx, pod, status, annotations)
+}
+
+// send writes a status, if it differs from what the API server has; called with the lock held.
+func (w *Writer) send(ctx context.Context, pod *v1.Pod, status v1.PodStatus, annotations map[string]string) error {
 	patch, err := patchFor(pod, status, annotations)
 	if patch == nil || err != nil {
 		return err

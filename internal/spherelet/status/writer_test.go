@@ -110,16 +110,16 @@ func TestWhatIsHeldBack(t *testing.T) {
 		if c.deleting {
 			pod.DeletionTimestamp = &metav1.Time{}
 		}
-		w := NewWriter(nil, func() (*v1.Pod, v1.PodStatus, map[string]string, bool) { return pod, c.now, nil, true }, nil)
-		now, since := time.Now(), time.Time{}
-		if got := w.hold(&since, now); got != c.want {
+		var collected collected
+		now := time.Now()
+		if got := collected.hold(pod, c.now, now); got != c.want {
 			t.Errorf("%s: %s, want %s", c.name, got, c.want)
 		}
 		if c.want > 0 {
-			if got := w.hold(&since, now.Add(c.want/4)); got != c.want*3/4 {
+			if got := collected.hold(pod, c.now, now.Add(c.want/4)); got != c.want*3/4 {
 				t.Errorf("%s: %s later", c.name, got)
 			}
-			if got := w.hold(&since, now.Add(c.want)); got != 0 {
+			if got := collected.hold(pod, c.now, now.Add(c.want)); got != 0 {
 				t.Errorf("%s: %s at the end", c.name, got)
 			}
 		}
