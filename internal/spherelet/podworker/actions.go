@@ -233,7 +233,7 @@ func (w *Worker) release(ctx context.Context) error {
 		Preconditions:      metav1.NewUIDPreconditions(string(pod.UID)),
 	})
 	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
-		return nil // gone, or another pod of this name
+		return nil // gone, it seems, or another pod of this name
 	}
 	return err
 }

@@ -77,9 +77,14 @@ func (p *planner) terminate() {
 	if p.keepsScratch() || p.keepsEnd() {
 		return
 	}
-	if p.destroyed() && !p.Released {
-		p.want(Action{Kind: Release})
+	if !p.destroyed() {
+		return
 	}
+	if again := p.Released.Add(releaseAgain); !p.Released.IsZero() && p.now.Before(again) {
+		p.wakeAt(again)
+		return
+	}
+	p.want(Action{Kind: Release})
 }
 
 // keepsScratch sees to it that what the pod leaves in scratch directories is there for later pods before anybody is told that it

@@ -41,8 +41,8 @@ type State struct {
 	LogsKept, FinalKept bool
 	// ScratchKept: what the pod leaves in scratch directories was taken in.
 	ScratchKept bool
-	// Released: the API object may go, or has gone.
-	Released bool
+	// Released is when the API server was last told that the object may go. Only its watch tells that it has gone.
+	Released time.Time
 
 	pending map[Kind]bool
 	retries map[Kind]retry
@@ -173,7 +173,7 @@ func (s *State) String() string {
 	say(s.ScratchKept, "scratch-kept")
 	say(s.LogsKept, "logs-kept")
 	say(s.FinalKept, "final-kept")
-	say(s.Released, "released")
+	say(!s.Released.IsZero(), "released")
 	var under []string
 	for k := range s.pending {
 		under = append(under, string(k))

@@ -99,6 +99,9 @@ const (
 	// some seconds.
 	keepLogsTries = 5
 	lastConnects  = 20
+	// releaseAgain is after how long an object that should have gone is released once more. An API server that has just started knows
+	// no pods when it asks itself whose one is, and says that there is none.
+	releaseAgain = 10 * time.Second
 )
 
 // Step takes an event in and returns what to do.
@@ -255,7 +258,7 @@ func (s *State) applyDone(d Done, now time.Time) {
 	case KeepFinal:
 		s.FinalKept = true
 	case Release:
-		s.Released = true
+		s.Released = now
 	}
 }
 

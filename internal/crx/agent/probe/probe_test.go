@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -67,6 +68,21 @@ func TestHTTP(t *testing.T) {
 		check(t, target, get("/away"), true, "Probe terminated redirects")
 		check(t, target, get("/here"), false, "statuscode: 500")
 		checkWithin(t, 300*time.Millisecond, target, get("/slow"), false, "deadline exceeded")
+	}
+}
+
+// TestResumption: probes of one server ask it for one signature only.
+func TestResumption(t *testing.T) {
+	var resumed []bool
+	server := httptest.NewTLSServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { resumed = append(resumed, r.TLS.DidResume) }))
+	defer server.Close()
+	host, port := split(t, server.Listener.Addr().String())
+	h := &agentv1.Handler{Action: &agentv1.Handler_HttpGet_{HttpGet: &agentv1.Handler_HttpGet{Scheme: "HTTPS", Port: port}}}
+	for range 3 {
+		check(t, Target{Host: host}, h, true, "")
+	}
+	if want := []bool{false, true, true}; !slices.Equal(resumed, want) {
+		t.Errorf("resumed %v, want %v", resumed, want)
 	}
 }
 
