@@ -153,12 +153,18 @@ func (p *parts) shared(ctx context.Context, keep *podworker.Keep, scratchDirs *s
 		Environment: p.environment(),
 		HostCPUs:    func() uint32 { return p.agent.Host().GetCpus() },
 		HostMemory:  func() uint64 { return p.agent.Host().GetMemoryBytes() },
-		Admission:   p.admission,
-		Events:      p.events,
-		Starts:      starts,
-		Keep:        keep,
-		Scratch:     scratchDirs,
-		FreshNode:   p.agent.Refresh,
+		ParallelStarts: func() int {
+			if n := p.options.ParallelStarts; n > 0 {
+				return n
+			}
+			return int(p.agent.Host().GetCpus())
+		},
+		Admission: p.admission,
+		Events:    p.events,
+		Starts:    starts,
+		Keep:      keep,
+		Scratch:   scratchDirs,
+		FreshNode: p.agent.Refresh,
 	}
 }
 

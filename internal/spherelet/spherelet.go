@@ -46,7 +46,9 @@ type Options struct {
 	ClusterDNS    []string
 	ClusterDomain string
 	MaxPods       int64
-	Resolver      string
+	// ParallelStarts of pods, 0 for as many as the host has processors.
+	ParallelStarts int
+	Resolver       string
 
 	Eviction              EvictionOptions
 	ShutdownGrace         time.Duration
@@ -70,6 +72,7 @@ func (o *Options) AddFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.HostdKey, "hostd-key", "", "key of the client certificate for hostd")
 	flags.StringSliceVar(&o.ClusterDNS, "cluster-dns", nil, "addresses of the cluster's DNS service")
 	flags.StringVar(&o.ClusterDomain, "cluster-domain", "cluster.local", "domain of the cluster's Services")
+	flags.IntVar(&o.ParallelStarts, "max-parallel-pod-starts", 0, "how many pods start at once, from their machine to their first container; 0 for as many as the host has processors")
 	flags.Int64Var(&o.MaxPods, "max-pods", 110, "how many pods the Node takes")
 	o.addGuardFlags(flags)
 	flags.StringVar(&o.Resolver, "resolv-conf", "/etc/resolv.conf", "resolver configuration for pods of dnsPolicy Default")
@@ -97,6 +100,9 @@ func (o *Options) validate() error {
 	}
 	if o.NodeIP != "" && net.ParseIP(o.NodeIP) == nil {
 		problems = append(problems, fmt.Errorf("--node-ip %q is not an IP address", o.NodeIP))
+	}
+	if o.ParallelStarts < 0 {
+		problems = append(problems, fmt.Errorf("--max-parallel-pod-starts %d is no number of pods; 0 is one for each processor", o.ParallelStarts))
 	}
 	if o.ShutdownGraceCritical > o.ShutdownGrace {
 		problems = append(problems, fmt.Errorf("--shutdown-grace-period-critical-pods %s is more than --shutdown-grace-period %s, of which it is a part",

@@ -35,6 +35,9 @@ func (w *Worker) do(ctx context.Context, a Action) {
 	switch a.Kind {
 	case Admit:
 		done.Rejected = w.admit()
+	case TellQueued:
+		w.tellQueued()
+		return
 	case Resolve:
 		done.Err = w.resolve(ctx)
 	case CreateMachine, StartMachine:

@@ -40,6 +40,8 @@ type Node struct {
 	Environment podspec.Environment
 	HostCPUs    func() uint32
 	HostMemory  func() uint64
+	// ParallelStarts is how many pods start at once.
+	ParallelStarts func() int
 	// Admission is what pods are fitted into, without the other pods.
 	Admission func() admission.Node
 	Events    record.EventRecorder
@@ -63,8 +65,9 @@ type Tokens interface {
 
 // Manager has a worker for each pod of the node, and for each machine of which no pod is known.
 type Manager struct {
-	node *Node
-	ctx  context.Context
+	node  *Node
+	ctx   context.Context
+	slots *slots
 
 	mu      sync.Mutex
 	workers map[string]*Worker
@@ -76,7 +79,7 @@ type Manager struct {
 
 // NewManager makes a manager; its workers end with ctx.
 func NewManager(ctx context.Context, node *Node) *Manager {
-	return &Manager{node: node, ctx: ctx, workers: map[string]*Worker{}, admitted: map[string]*v1.Pod{}}
+	return &Manager{node: node, ctx: ctx, slots: newSlots(node.ParallelStarts), workers: map[string]*Worker{}, admitted: map[string]*v1.Pod{}}
 }
 
 // Start is called once when the pods of the node, from a working API server, and the machines of the host are complete.
@@ -333,6 +336,7 @@ func (m *Manager) forget(w *Worker) {
 	if err := m.node.Keep.Remove(w.uid); err != nil {
 		klog.ErrorS(err, "Kept state of a pod that is gone could not be removed; the next start of the spherelet does", "uid", w.uid)
 	}
+	m.slots.free(w.uid)
 	m.node.References.Unregister(types.UID(w.uid))
 	m.node.Tokens.Forget(types.UID(w.uid))
 	m.admitting.Lock()

@@ -8,6 +8,7 @@ type planner struct {
 	now     time.Time
 	actions []Action
 	wake    time.Time
+	running bool // the pod shall run
 }
 
 // want asks for an action unless one of its kind is under way or has just failed.
@@ -15,12 +16,21 @@ func (p *planner) want(a Action) {
 	if p.pending[a.Kind] {
 		return
 	}
-	if r, ok := p.retries[a.Kind]; ok && p.now.Before(r.after) {
-		p.wakeAt(r.after)
+	if p.resting(a.Kind) {
 		return
 	}
 	p.pending[a.Kind] = true
 	p.actions = append(p.actions, a)
+}
+
+// resting tells whether an action has failed and is not to be tried again yet.
+func (p *planner) resting(kind Kind) bool {
+	r, ok := p.retries[kind]
+	if !ok || !p.now.Before(r.after) {
+		return false
+	}
+	p.wakeAt(r.after)
+	return true
 }
 
 func (p *planner) wakeAt(t time.Time) {
@@ -186,6 +196,7 @@ func (p *planner) finished() {
 
 // run: the pod shall run.
 func (p *planner) run() {
+	p.running = true
 	if !p.Pod.Deadline.IsZero() {
 		if !p.now.Before(p.Pod.Deadline) {
 			p.Outcome, p.QuiesceSince = DeadlineExceeded, p.now
@@ -208,7 +219,7 @@ func (p *planner) run() {
 		p.create()
 	case p.Machine.Phase == Created:
 		p.attach()
-		p.want(Action{Kind: StartMachine})
+		p.start(StartMachine)
 	case p.Machine.Phase == Stopped:
 		p.restart()
 	default:
@@ -228,7 +239,7 @@ func (p *planner) create() {
 		p.finish()
 		return
 	}
-	p.want(Action{Kind: CreateMachine})
+	p.start(CreateMachine)
 }
 
 // restart: the machine died under the pod.
@@ -247,7 +258,7 @@ func (p *planner) restart() {
 		p.wakeAt(at)
 		return
 	}
-	p.want(Action{Kind: StartMachine})
+	p.start(StartMachine)
 }
 
 func (p *planner) attach() {
@@ -275,7 +286,7 @@ func (p *planner) useAgent() {
 
 // give tells the agent what is known now.
 func (p *planner) give(kind Kind) {
-	if !p.pending[HandOver] && !p.pending[Update] {
+	if !p.pending[HandOver] && !p.pending[Update] && (kind == Update || p.slot(kind)) {
 		p.giving = p.version
 		p.want(Action{Kind: kind})
 	}

@@ -26,6 +26,10 @@ type State struct {
 	// Ran: a container of the pod has been started at some time. With restartPolicy Never the pod then ends with its machine;
 	// before, the machine is started again, as the kubelet does with a sandbox.
 	Ran bool
+	// SlotSince is since when the pod has one of the node's slots to start, zero without one.
+	SlotSince time.Time
+	// QueuedSince is since when it waits for one without its users having been told.
+	QueuedSince time.Time
 	// HoldForImages: an image failed, so there is no machine until all images are there.
 	HoldForImages bool
 	// Crashes in a row of the machine, for the back-off.
@@ -162,6 +166,7 @@ func (s *State) String() string {
 	default:
 		words = append(words, "machine="+[]string{"created", "running", "stopped"}[s.Machine.Phase])
 	}
+	say(!s.SlotSince.IsZero(), "slot")
 	say(s.Attached, "attached")
 	say(s.Ran, "ran")
 	say(s.Agent.Connected, "connected")

@@ -4,7 +4,7 @@
 // carries the actions out, each in its own goroutine, and reports their results as events.
 //
 //	        Admit ──rejected──────────────────────────────▶ Failed, kept until deleted
-//	          │
+//	          │ as many pods at once as may start: TakeSlot … FreeSlot, from CreateMachine to the first container
 //	          ▼            image failed
 //	┌─▶ CreateMachine ◀──────────────────▶ DestroyMachine, hold until the images are there
 //	│         │  beside it: Resolve, Attach
@@ -28,6 +28,9 @@ type Kind string
 // Kinds of actions.
 const (
 	Admit          Kind = "admit"
+	TakeSlot       Kind = "take-slot" // wait until one more pod may start; the first two are done at once
+	FreeSlot       Kind = "free-slot"
+	TellQueued     Kind = "tell-queued"     // that the pod waits for a slot
 	Resolve        Kind = "resolve"         // read ConfigMaps, Secrets, tokens
 	CreateMachine  Kind = "create-machine"  // and its disk, and start it
 	StartMachine   Kind = "start-machine"   // again
@@ -51,6 +54,7 @@ const (
 type Action struct {
 	Kind  Kind
 	Grace int64     // seconds, of Stop
+	Begun bool      // of TakeSlot: the pod has a machine
 	At    time.Time // of Wake
 }
 
@@ -102,6 +106,10 @@ const (
 	// releaseAgain is after how long an object that should have gone is released once more. An API server that has just started knows
 	// no pods when it asks itself whose one is, and says that there is none.
 	releaseAgain = 10 * time.Second
+	// slotLimit is how long a pod has a slot to start at most: what takes longer does not hold up the others.
+	slotLimit = 15 * time.Second
+	// queuedQuietly is how long a pod waits for a slot before its users are told.
+	queuedQuietly = 10 * time.Second
 )
 
 // Step takes an event in and returns what to do.
@@ -109,6 +117,7 @@ func (s *State) Step(e Event, now time.Time) []Action {
 	s.apply(e, now)
 	p := &planner{State: s, now: now}
 	p.plan()
+	p.keepSlot()
 	if !p.wake.IsZero() {
 		p.actions = append(p.actions, Action{Kind: Wake, At: p.wake})
 	}
@@ -257,6 +266,8 @@ func (s *State) applyDone(d Done, now time.Time) {
 		s.ScratchKept = true
 	case KeepFinal:
 		s.FinalKept = true
+	case TakeSlot:
+		s.SlotSince = now
 	case Release:
 		s.Released = now
 	}

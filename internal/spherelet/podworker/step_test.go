@@ -3,6 +3,7 @@ package podworker
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -18,24 +19,36 @@ import (
 //	agent idle|has-pod|finished      agent lost
 //	done KIND [rejected]             fail KIND
 //	contents-changed                 after SECONDS                   evict [grace=N]
+//	busy                             from now on a slot to start is had by "done take-slot" only, not at once
 func TestStep(t *testing.T) {
 	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
-		s := New()
+		s, busy := New(), false
 		start := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 		now := start
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
+			if d.Cmd == "busy" {
+				busy = true
+				return ""
+			}
 			e, err := parse(d, s, &now)
 			if err != nil {
 				t.Fatal(err)
 			}
 			var out strings.Builder
-			for _, a := range s.Step(e, now) {
+			actions := s.Step(e, now)
+			if !busy && slices.ContainsFunc(actions, func(a Action) bool { return a.Kind == TakeSlot }) {
+				actions = slices.DeleteFunc(actions, func(a Action) bool { return a.Kind == TakeSlot || a.Kind == Wake })
+				actions = append(actions, s.Step(Event{Done: &Done{Kind: TakeSlot}}, now)...)
+			}
+			for _, a := range actions {
 				fmt.Fprintf(&out, "-> %s", a.Kind)
-				if a.Kind == Stop {
+				switch {
+				case a.Kind == Stop:
 					fmt.Fprintf(&out, " grace=%ds", a.Grace)
-				}
-				if a.Kind == Wake {
+				case a.Kind == Wake:
 					fmt.Fprintf(&out, " in %s", a.At.Sub(now))
+				case a.Begun:
+					out.WriteString(" begun")
 				}
 				out.WriteString("\n")
 			}

@@ -8,6 +8,7 @@ import (
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"k8s.io/klog/v2"
+	"k8s.io/utils/ptr"
 
 	agentv1 "pacific/api/agent/v1"
 	hostv1 "pacific/api/host/v1"
@@ -127,13 +128,33 @@ func (w *Worker) take(ctx context.Context, f func() (Event, bool), wake *time.Ti
 	}
 	wake.Reset(time.Hour)
 	for _, a := range actions {
-		if a.Kind == Wake {
+		switch a.Kind {
+		case Wake:
 			wake.Reset(time.Until(a.At))
-			continue
+		case TakeSlot:
+			w.manager.slots.take(w.waiter(a.Begun))
+		case FreeSlot:
+			w.manager.slots.free(w.uid)
+		default:
+			go w.do(ctx, a)
 		}
-		go w.do(ctx, a)
 	}
 	w.writer.Poke()
+}
+
+// waiter is the pod among those that want to start.
+func (w *Worker) waiter(begun bool) waiter {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return waiter{uid: w.uid, begun: begun, priority: ptr.Deref(w.pod.Spec.Priority, 0), granted: func() {
+		w.post(Event{Done: &Done{Kind: TakeSlot}}, nil)
+	}}
+}
+
+// tellQueued tells why nothing is seen of the pod yet.
+func (w *Worker) tellQueued() {
+	starting, before := w.manager.slots.queue(w.uid)
+	w.node.Events.Eventf(w.Pod(), v1.EventTypeNormal, "Queued", "Waiting until others have started: %d pods start on host %s now, and %d wait before this one", starting, w.node.Name, before)
 }
 
 func (w *Worker) name() klog.ObjectRef {
