@@ -167,6 +167,23 @@ func TestMissingConfigMapAppears(t *testing.T) {
 	})
 }
 
+// Only so many pods start at once, and one that waits for its configuration is not counted.
+func TestParallelStarts(t *testing.T) {
+	w := newWorld(t)
+	w.options.ParallelStarts = 1
+	w.start()
+	w.pod("held", func(p *v1.Pod) {
+		p.Spec.Containers[0].EnvFrom = []v1.EnvFromSource{{ConfigMapRef: &v1.ConfigMapEnvSource{LocalObjectReference: v1.LocalObjectReference{Name: "cfg"}}}}
+	})
+	names := []string{"a", "b", "c"}
+	for _, name := range names {
+		w.pod(name, nil)
+	}
+	for _, name := range names {
+		w.await("pod is ready", func() bool { return w.ready(name) })
+	}
+}
+
 func TestRejectedAloud(t *testing.T) {
 	w := newWorld(t)
 	w.start()

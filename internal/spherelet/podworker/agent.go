@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/google/renameio/v2"
@@ -23,6 +24,7 @@ import (
 	"pacific/internal/spherelet/podspec"
 	"pacific/internal/spherelet/podstarts"
 	"pacific/internal/spherelet/sizing"
+	"pacific/internal/spherelet/status"
 )
 
 // connectTimeout is for a guest that boots on a host that is busy with many others.
@@ -86,7 +88,14 @@ func (w *Worker) dial(ctx context.Context, socket string) (*agentlink.Link, agen
 }
 
 func agentFacts(s *agentv1.PodStatus) *AgentFacts {
-	return &AgentFacts{Started: s.Started, Ran: agentRan(s), Finished: s.Started && s.Finished}
+	return &AgentFacts{Started: s.Started, Ran: agentRan(s), Held: agentHeld(s), Finished: s.Started && s.Finished}
+}
+
+// agentHeld tells whether a container waits for anything but its turn.
+func agentHeld(s *agentv1.PodStatus) bool {
+	return slices.ContainsFunc(slices.Concat(s.InitContainers, s.Containers), func(c *agentv1.ContainerStatus) bool {
+		return c.State.GetWaiting() != nil && !status.Starting(c.State.GetWaiting().GetReason())
+	})
 }
 
 func agentRan(s *agentv1.PodStatus) bool {

@@ -60,5 +60,5 @@ func (p *planner) usesSlot() bool {
 	case !p.Agent.Started:
 		return p.Pod.Network && (p.Attached || p.pending[Attach]) && (p.Resolved || p.pending[Resolve])
 	}
-	return !p.Agent.Ran && !p.Agent.Finished
+	return !p.Agent.Ran && !p.Agent.Held && !p.Agent.Finished
 }

@@ -111,6 +111,7 @@ type AgentFacts struct {
 	Known     bool // its status is of the present start of the machine
 	Started   bool // it has the pod
 	Ran       bool // and has started a container of it
+	Held      bool // a container waits for something that it lacks
 	Finished  bool // nothing runs, nothing will
 }
 

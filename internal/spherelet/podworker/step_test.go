@@ -16,7 +16,7 @@ import (
 //
 //	pod [images=pending|failed|ready] [digests=…] [revision=…] [resize] [network] [never] [scratch] [deleting grace=N] [gone] [terminal] [deadline=SECONDS]
 //	machine none|created|running|stopped [starts=N] [ran=SECONDS]
-//	agent idle|has-pod|finished      agent lost
+//	agent idle|has-pod|finished [ran] [held]      agent lost
 //	done KIND [rejected]             fail KIND
 //	contents-changed                 after SECONDS                   evict [grace=N]
 //	busy                             from now on a slot to start is had by "done take-slot" only, not at once
@@ -114,7 +114,7 @@ func parse(d *datadriven.TestData, s *State, now *time.Time) (Event, error) {
 		if arg(0) == "lost" {
 			return Event{AgentLost: true}, nil
 		}
-		return Event{Agent: &AgentFacts{Started: arg(0) != "idle", Ran: d.HasArg("ran"), Finished: arg(0) == "finished"}}, nil
+		return Event{Agent: &AgentFacts{Started: arg(0) != "idle", Ran: d.HasArg("ran"), Held: d.HasArg("held"), Finished: arg(0) == "finished"}}, nil
 	case "done":
 		done := Done{Kind: Kind(arg(0)), Rejected: d.HasArg("rejected")}
 		if k := done.Kind; k == CreateMachine || k == StartMachine {

@@ -132,6 +132,9 @@ func at(t *timestamppb.Timestamp) metav1.Time {
 	return metav1.Unix(t.Seconds, 0)
 }
 
+// Starting tells whether a container that waits for this reason waits for nothing but its turn.
+func Starting(reason string) bool { return reason == reasonCreating || reason == reasonInitializing }
+
 func waiting(in Input, c *v1.Container) *v1.ContainerStateWaiting {
 	image := in.Images[c.Name]
 	switch {

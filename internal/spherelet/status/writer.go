@@ -115,7 +115,7 @@ func starting(pod *v1.Pod, status v1.PodStatus) bool {
 		}
 		for _, list := range [][]v1.ContainerStatus{s.InitContainerStatuses, s.ContainerStatuses, s.EphemeralContainerStatuses} {
 			for _, c := range list {
-				if c.State.Waiting == nil || c.State.Waiting.Reason != reasonCreating && c.State.Waiting.Reason != reasonInitializing {
+				if c.State.Waiting == nil || !Starting(c.State.Waiting.Reason) {
 					return false
 				}
 			}
