@@ -15,7 +15,7 @@ const (
 // MemoryOverhead is what a pod's machine costs its host beside what the containers use: QEMU, its translation cache, the
 // guest's kernel, the agent. It is the proportional set size of the host's side of an idle pod under emulation, which make bench
 // measures and compares with it, and is counted by the scheduler, the spherelet and hostd. See docs/adr/0008-overhead.md.
-const MemoryOverhead = 40 << 20
+const MemoryOverhead = 36 << 20
 
 // Overhead of a pod: the one of its RuntimeClass where that has one, which the API server has written into the pod.
 func Overhead(pod *v1.Pod) resource.Quantity {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -26,17 +25,18 @@ type cluster struct {
 	instance  instance.Instance
 	client    kubernetes.Interface
 	namespace string
+	workload  workload
 	image     string
 }
 
-func openCluster(ctx context.Context, in instance.Instance, bin string) (*cluster, error) {
-	c := &cluster{Layout: layout.Layout{ID: in.ID, Home: in.Home}, instance: in}
+func openCluster(ctx context.Context, in instance.Instance, bin string, w workload) (*cluster, error) {
+	c := &cluster{Layout: layout.Layout{ID: in.ID, Home: in.Home}, instance: in, workload: w}
 	var err error
 	if c.client, err = onemachine.Kubernetes(c.Layout); err != nil {
 		return nil, err
 	}
-	c.image = c.Registry() + "/web:bench"
-	img, err := imagebuild.Build(ctx, "web", imagebuild.Inputs{Web: filepath.Join(bin, "examples", "web")})
+	c.image = c.Registry() + "/" + w.image + ":bench"
+	img, err := imagebuild.Build(ctx, w.image, inputs(bin))
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +88,7 @@ func (c *cluster) pod(name, host string) *corev1.Pod {
 		Spec: corev1.PodSpec{
 			TerminationGracePeriodSeconds: new(int64(1)),
 			Containers: []corev1.Container{{
-				Name: "web", Image: c.image,
+				Name: "app", Image: c.image, Command: c.workload.command,
 				Resources: corev1.ResourceRequirements{
 					Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("1m"), corev1.ResourceMemory: resource.MustParse("16Mi")},
 					Limits:   corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("64Mi")},

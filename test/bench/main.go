@@ -10,6 +10,7 @@
 //
 //	go run ./test/bench                                      on an instance of its own
 //	go run ./test/bench --home /var/lib/pacific --only start  on one that is up, a part only
+//	go run ./test/bench --workload web                       with a program that takes long to start for itself
 //	go run ./test/bench --hold 10m -o json
 package main
 
@@ -34,7 +35,7 @@ import (
 var sections = []string{"start", "burst", "memory", "scale", "idle"}
 
 type options struct {
-	home, bin, output                 string
+	home, bin, output, workload       string
 	only                              []string
 	boots, pods, burstPods, scalePods int
 	holdFor, window                   time.Duration
@@ -45,6 +46,7 @@ func main() {
 	pflag.StringVar(&o.home, "home", "", "instance to measure on; empty for one of the benchmark's own")
 	pflag.StringVar(&o.bin, "bin-dir", "bin", "directory of the programs")
 	pflag.StringSliceVar(&o.only, "only", sections, "sections to measure")
+	pflag.StringVar(&o.workload, "workload", defaultWorkload, fmt.Sprintf("what the pods run: %v", workloadNames()))
 	pflag.IntVar(&o.boots, "boots", 10, "how many bare machines for F")
 	pflag.IntVar(&o.pods, "pods", 20, "start: how many pods one after another")
 	pflag.IntVar(&o.burstPods, "burst-pods", 20, "burst, memory: how many pods at once")
@@ -101,6 +103,9 @@ func (o options) writer() (func(*Results, io.Writer) error, error) {
 		if !slices.Contains(sections, section) {
 			return nil, fmt.Errorf("--only %s: there are %v", section, sections)
 		}
+	}
+	if _, known := workloads[o.workload]; !known {
+		return nil, fmt.Errorf("--workload %s: there are %v", o.workload, workloadNames())
 	}
 	switch o.output {
 	case "text":

@@ -22,7 +22,7 @@ func (o options) measure(ctx context.Context, in instance.Instance) (*Results, e
 	if !onemachine.GetStatus(ctx, in).Ready {
 		return results, fmt.Errorf("instance %s is not ready; see pacific status", o.home)
 	}
-	c, err := openCluster(ctx, in, o.bin)
+	c, err := openCluster(ctx, in, o.bin, workloads[o.workload])
 	if err != nil {
 		return results, err
 	}
@@ -31,6 +31,7 @@ func (o options) measure(ctx context.Context, in instance.Instance) (*Results, e
 	if results.Machine, err = c.describe(ctx); err != nil {
 		return results, err
 	}
+	results.Workload = o.workload
 	for _, part := range []func(context.Context, *cluster, *Results) error{o.one, o.crowds} {
 		if err := part(ctx, c, results); err != nil {
 			return results, err

@@ -10,6 +10,8 @@ import (
 // Results of one run; a section that was not asked for is nil. Times are in seconds.
 type Results struct {
 	Machine Machine `json:"machine"`
+	// Workload is what the pods run.
+	Workload string `json:"workload"`
 	// F is what everything is compared with.
 	F      *Bare   `json:"bare,omitempty"`
 	Start  *Start  `json:"start,omitempty"`

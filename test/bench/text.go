@@ -18,6 +18,7 @@ func (r *Results) rows() []row {
 	rows := []row{
 		{"machine", fmt.Sprintf("%d cores, %s, Linux %s", m.CPUs, mib(int64(m.MemoryBytes)), m.Kernel)},
 		{"virtual machines", fmt.Sprintf("%s, accelerator %s, guest kernel %s, on %d hosts", m.VMM, m.Accelerator, m.GuestKernel, m.Hosts)},
+		{"workload of the pods", r.Workload},
 	}
 	if r.F != nil {
 		rows = append(rows, row{}, row{fmt.Sprintf("F: bare machine, process to init, p50 of %d", r.F.Boots), seconds(r.F.P50)})
