@@ -82,7 +82,7 @@ func TestCheck(t *testing.T) {
 		{"windows", &v1.Pod{Spec: v1.PodSpec{OS: &v1.PodOS{Name: v1.Windows}}}, node, ReasonNotSupported, []string{"linux"}},
 		{"too many CPUs", asking("1600m", "1Mi"), node, "OutOfcpu", []string{"requested: 1600, used: 500, capacity: 2000"}},
 		{"too much memory", asking("1", "600Mi"), node, "OutOfmemory", []string{"memory"}},
-		{"the overhead counts too", asking("1", "500Mi"), node, "OutOfmemory", []string{"requested: 566231040, used: 578813952, capacity: 1073741824"}},
+		{"the overhead counts too", asking("1", "500Mi"), node, "OutOfmemory", []string{"requested: 562036736, used: 574619648, capacity: 1073741824"}},
 		{"hugepages", with(func(s *v1.PodSpec) {
 			s.Containers[0].Resources.Requests["hugepages-2Mi"] = resource.MustParse("4Mi")
 		}), node, "OutOfhugepages-2Mi", []string{"capacity: 0"}},
