@@ -93,20 +93,19 @@ func agentFacts(s *agentv1.PodStatus) *AgentFacts {
 
 // agentHeld tells whether a container waits for anything but its turn.
 func agentHeld(s *agentv1.PodStatus) bool {
-	return slices.ContainsFunc(slices.Concat(s.InitContainers, s.Containers), func(c *agentv1.ContainerStatus) bool {
+	return anyContainer(s, func(c *agentv1.ContainerStatus) bool {
 		return c.State.GetWaiting() != nil && !status.Starting(c.State.GetWaiting().GetReason())
 	})
 }
 
 func agentRan(s *agentv1.PodStatus) bool {
-	for _, list := range [][]*agentv1.ContainerStatus{s.InitContainers, s.Containers} {
-		for _, c := range list {
-			if c.State.GetRunning() != nil || c.State.GetTerminated() != nil || c.LastTermination != nil {
-				return true
-			}
-		}
-	}
-	return false
+	return anyContainer(s, func(c *agentv1.ContainerStatus) bool {
+		return c.State.GetRunning() != nil || c.State.GetTerminated() != nil || c.LastTermination != nil
+	})
+}
+
+func anyContainer(s *agentv1.PodStatus, is func(*agentv1.ContainerStatus) bool) bool {
+	return slices.ContainsFunc(s.InitContainers, is) || slices.ContainsFunc(s.Containers, is)
 }
 
 // takeStatus is called with the lock held.
