@@ -3,7 +3,7 @@ package supervisor
 import (
 	"context"
 
-	"pacific/internal/supervisor/component"
+	"pacific/internal/component"
 	"pacific/internal/supervisor/controllers"
 	"pacific/internal/supervisor/controllers/hostdial"
 	"pacific/internal/supervisor/controllers/image"

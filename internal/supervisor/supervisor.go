@@ -10,7 +10,7 @@ import (
 
 	"pacific/internal/supervisor/apiserver"
 	"pacific/internal/supervisor/bootstrap"
-	"pacific/internal/supervisor/component"
+	"pacific/internal/component"
 	"pacific/internal/supervisor/controllermanager"
 	"pacific/internal/supervisor/etcd"
 	"pacific/internal/supervisor/metricsserver"
