@@ -8,9 +8,9 @@ import (
 	"path/filepath"
 	"time"
 
+	"pacific/internal/component"
 	"pacific/internal/supervisor/apiserver"
 	"pacific/internal/supervisor/bootstrap"
-	"pacific/internal/component"
 	"pacific/internal/supervisor/controllermanager"
 	"pacific/internal/supervisor/etcd"
 	"pacific/internal/supervisor/metricsserver"
