@@ -15,13 +15,13 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/klog/v2"
 
+	"pacific/internal/keeper"
 	"pacific/internal/onemachine/credentials"
 	"pacific/internal/onemachine/instance"
-	"pacific/internal/onemachine/keeper"
 	"pacific/internal/onemachine/layout"
 	"pacific/internal/onemachine/network"
 	"pacific/internal/onemachine/plan"
-	"pacific/internal/onemachine/process"
+	"pacific/internal/process"
 )
 
 const keeperName = "keeper"

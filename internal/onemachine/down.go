@@ -20,7 +20,7 @@ import (
 	"pacific/internal/onemachine/layout"
 	"pacific/internal/onemachine/leftover"
 	"pacific/internal/onemachine/network"
-	"pacific/internal/onemachine/process"
+	"pacific/internal/process"
 )
 
 const (

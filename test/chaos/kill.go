@@ -16,7 +16,7 @@ import (
 
 	hostv1 "pacific/api/host/v1"
 	"pacific/internal/onemachine/layout"
-	"pacific/internal/onemachine/process"
+	"pacific/internal/process"
 )
 
 // maxHits on one machine. The back-off of what dies again and again doubles, and waiting for it would prove nothing more.

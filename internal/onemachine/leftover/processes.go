@@ -18,7 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"pacific/internal/onemachine/layout"
-	"pacific/internal/onemachine/process"
+	"pacific/internal/process"
 )
 
 // cgroupRoot has the one hierarchy of cgroup v2, or a directory for each of v1.

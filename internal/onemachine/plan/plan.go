@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 
+	"pacific/internal/keeper"
 	"pacific/internal/onemachine/instance"
 	"pacific/internal/onemachine/layout"
 )
@@ -36,18 +37,7 @@ type Machine struct {
 }
 
 // Daemon is a process that the keeper keeps running.
-type Daemon struct {
-	Name      string
-	Namespace string // empty for the root namespace
-	Program   string
-	Args      []string
-	Log       string
-	// AfterSupervisor daemons are of no use before the Kubernetes API answers for the first time.
-	AfterSupervisor bool
-}
-
-// Command line of the daemon, program first.
-func (d Daemon) Command() []string { return append([]string{d.Program}, d.Args...) }
+type Daemon = keeper.Daemon
 
 // Of computes the plan of an instance.
 func Of(in instance.Instance) Plan {

@@ -15,8 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"pacific/internal/onemachine/plan"
-	"pacific/internal/onemachine/process"
+	"pacific/internal/process"
 )
 
 // TestMain lets the test binary be the starter of a daemon, as pacific is of the real ones.
@@ -48,7 +47,7 @@ func newBench(t *testing.T) *bench {
 	b.keeper = &Keeper{
 		Records: process.Records{Dir: dir},
 		Ends:    Ends{Dir: dir},
-		Starter: func(d plan.Daemon) *exec.Cmd {
+		Starter: func(d Daemon) *exec.Cmd {
 			cmd := exec.Command(os.Args[0], append([]string{d.Name}, d.Command()...)...)
 			cmd.Env = append(os.Environ(), "STARTER_RECORDS="+dir)
 			b.mu.Lock()
@@ -75,12 +74,12 @@ func (b *bench) end() {
 	}
 }
 
-func (b *bench) daemon(name string, args ...string) plan.Daemon {
-	return plan.Daemon{Name: name, Program: "/bin/sleep", Args: args, Log: filepath.Join(b.dir, name+".log")}
+func (b *bench) daemon(name string, args ...string) Daemon {
+	return Daemon{Name: name, Program: "/bin/sleep", Args: args, Log: filepath.Join(b.dir, name+".log")}
 }
 
 // run keeps daemons until the returned function is called.
-func (b *bench) run(daemons ...plan.Daemon) (stop func()) {
+func (b *bench) run(daemons ...Daemon) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { defer close(done); b.keeper.Keep(ctx, daemons) }()
@@ -135,7 +134,6 @@ func TestDaemonsSurviveTheKeeperAndAreAdopted(t *testing.T) {
 
 func TestADaemonWithAnotherCommandLineIsReplaced(t *testing.T) {
 	b := newBench(t)
-	b.run(b.daemon("d", "1000"))()
 	stop := b.run(b.daemon("d", "1000"))
 	first := b.running("d", whatever)
 	stop()
@@ -166,6 +164,31 @@ func TestDaemonsOfTheSupervisorWaitForIt(t *testing.T) {
 	}
 	close(ready)
 	b.running("waiting", whatever)
+}
+
+func TestFollowStopsWhatIsWantedNoMore(t *testing.T) {
+	b := newBench(t)
+	stop := b.run(b.daemon("forgotten", "1000"), b.daemon("foreign", "1000"))
+	forgotten, foreign := b.running("forgotten", whatever), b.running("foreign", whatever)
+	stop()
+	ctx, cancel := context.WithCancel(context.Background())
+	wanted, done := make(chan []Daemon), make(chan struct{})
+	go func() {
+		defer close(done)
+		b.keeper.Follow(ctx, wanted, func(name string) bool { return name != "foreign" })
+	}()
+	defer func() { cancel(); <-done }()
+	wanted <- []Daemon{b.daemon("a", "1000"), b.daemon("b", "1000")}
+	a, second := b.running("a", whatever), b.running("b", whatever)
+	wanted <- []Daemon{b.daemon("b", "2000"), b.daemon("c", "1000")}
+	b.running("c", whatever)
+	b.running("b", other(second))
+	if a.Alive() || forgotten.Alive() || !foreign.Alive() {
+		t.Errorf("a alive: %v, forgotten: %v, foreign: %v", a.Alive(), forgotten.Alive(), foreign.Alive())
+	}
+	if names, err := b.keeper.Records.Names(); err != nil || len(names) != 3 {
+		t.Errorf("records: %v, %v", names, err)
+	}
 }
 
 func TestOutputGoesToTheLog(t *testing.T) {

@@ -1,7 +1,6 @@
 package keeper
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -12,8 +11,6 @@ import (
 
 	"github.com/google/renameio/v2"
 	"k8s.io/klog/v2"
-
-	"pacific/internal/onemachine/plan"
 )
 
 const (
@@ -23,20 +20,11 @@ const (
 	trimInterval = time.Minute
 )
 
-// trimLogs keeps the logs of daemons from filling the disk, until the context is cancelled.
-func trimLogs(ctx context.Context, daemons []plan.Daemon) {
-	ticker := time.NewTicker(trimInterval)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-		for _, d := range daemons {
-			if err := trim(d.Log, maxLog); err != nil {
-				klog.ErrorS(err, "Cannot trim a log", "daemon", d.Name, "log", d.Log)
-			}
+// trimLogs keeps the logs of daemons from filling the disk.
+func trimLogs(running map[string]kept) {
+	for _, d := range running {
+		if err := trim(d.Log, maxLog); err != nil {
+			klog.ErrorS(err, "Cannot trim a log", "daemon", d.Name, "log", d.Log)
 		}
 	}
 }
