@@ -28,7 +28,7 @@ purge: bin/pacific ## Stop everything and delete the cluster's state
 
 ## Building it
 
-PROGRAMS := pacific supervisor kubectl hostd tcgtrim.so spherelet dataplane registry examples/web
+PROGRAMS := pacific center supervisor kubectl hostd tcgtrim.so spherelet dataplane registry examples/web
 GUEST := vmlinux crx-init personalities/agent personalities/fetcher
 
 # The kernel is compiled while modules are downloaded; the programs one after another, since they share packages.
@@ -145,6 +145,7 @@ bin/examples/web: FORCE
 -include internal/host/vmm/qemu/tcgtrim/tcgtrim.mk
 -include internal/crx/crx.mk
 -include internal/crx/fetcher/fetcher.mk
+-include internal/center/center.mk
 -include internal/supervisor/supervisor.mk
 -include internal/spherelet/spherelet.mk
 -include internal/dataplane/dataplane.mk

@@ -53,7 +53,9 @@ func OpenExternal(ctx context.Context, e External) (*Store, error) {
 }
 
 // OpenSocket connects to an etcd by the URL of its unix socket.
-func OpenSocket(ctx context.Context, url string) (*Store, error) { return open(ctx, []string{url}, nil) }
+func OpenSocket(ctx context.Context, url string) (*Store, error) {
+	return open(ctx, []string{url}, nil)
+}
 
 func open(ctx context.Context, endpoints []string, config *tls.Config) (*Store, error) {
 	client, err := clientv3.New(clientv3.Config{

@@ -1,0 +1,2 @@
+bin/center: FORCE
+	go build -o $@ ./cmd/center

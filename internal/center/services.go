@@ -1,0 +1,122 @@
+package center
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strconv"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"pacific/internal/center/audit"
+	"pacific/internal/center/inventory"
+	"pacific/internal/center/rest"
+	"pacific/internal/center/store"
+	"pacific/internal/center/vapi"
+	"pacific/internal/pki"
+)
+
+// part of center: calls of the API, and work in the background.
+type part interface {
+	Routes() []rest.Route
+	// Run brings what is there to what is wanted until ctx is cancelled.
+	Run(ctx context.Context) error
+}
+
+// services is the component that holds all parts and the API in front of them.
+type services struct {
+	config *Config
+	socket string // of center's own etcd
+}
+
+// Name of the component.
+func (*services) Name() string { return "services" }
+
+// Run serves until ctx is cancelled.
+func (s *services) Run(ctx context.Context, ready func()) error {
+	records, err := s.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer records.Close()
+	log, err := audit.Open(Layout{s.config.DataDir}.Audit())
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	if err := inventory.EnsureDefault(ctx, records); err != nil {
+		return err
+	}
+	listener, err := s.listen()
+	if err != nil {
+		return err
+	}
+	return s.serve(ctx, ready, listener, log, s.parts(records))
+}
+
+func (s *services) open(ctx context.Context) (*store.Store, error) {
+	if s.socket == "" {
+		return store.OpenExternal(ctx, s.config.Etcd)
+	}
+	return store.OpenSocket(ctx, s.socket)
+}
+
+// parts in the order in which they were built.
+func (s *services) parts(records *store.Store) []part {
+	return []part{}
+}
+
+func (s *services) listen() (net.Listener, error) {
+	cert, key := Layout{s.config.DataDir}.Serving()
+	config, err := pki.ServerConfig(cert, key, "")
+	if err != nil {
+		return nil, err
+	}
+	address := net.JoinHostPort(s.config.Address.String(), strconv.Itoa(Port))
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("%w: give an --address that this machine has, and end what else listens there", err)
+	}
+	return tls.NewListener(listener, config), nil
+}
+
+func (s *services) serve(ctx context.Context, ready func(), listener net.Listener, log *audit.Log, parts []part) error {
+	var routes []rest.Route
+	for _, p := range parts {
+		routes = append(routes, p.Routes()...)
+	}
+	server := http.Server{
+		Handler:           rest.NewServer(noSessions{}, log, routes),
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	for _, p := range parts {
+		group.Go(func() error { return p.Run(ctx) })
+	}
+	group.Go(func() error {
+		ready()
+		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	})
+	group.Go(func() error {
+		<-ctx.Done()
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+		defer cancel()
+		return errors.Join(server.Shutdown(ctx), server.Close())
+	})
+	return group.Wait()
+}
+
+// noSessions refuses everybody, until there is single sign-on.
+type noSessions struct{}
+
+func (noSessions) Authenticate(*http.Request) (rest.Principal, error) {
+	return rest.Principal{}, vapi.Unauthenticated("session", "sign in first: POST /api/session with user and password")
+}
