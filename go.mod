@@ -26,6 +26,13 @@ require (
 )
 
 require (
+	github.com/beevik/etree v1.7.0 // indirect
+	github.com/coreos/go-oidc/v3 v3.21.0 // indirect
+	github.com/russellhaering/goxmldsig v1.6.1 // indirect
+	github.com/vmware/govmomi v0.53.0 // indirect
+)
+
+require (
 	bitbucket.org/bertimus9/systemstat v0.5.0 // indirect
 	github.com/MakeNowJust/heredoc v1.0.0 // indirect
 	github.com/Masterminds/semver/v3 v3.4.0 // indirect
