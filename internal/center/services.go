@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"strconv"
 	"time"
 
@@ -15,8 +16,8 @@ import (
 	"pacific/internal/center/audit"
 	"pacific/internal/center/inventory"
 	"pacific/internal/center/rest"
+	"pacific/internal/center/sso"
 	"pacific/internal/center/store"
-	"pacific/internal/center/vapi"
 	"pacific/internal/pki"
 )
 
@@ -51,11 +52,15 @@ func (s *services) Run(ctx context.Context, ready func()) error {
 	if err := inventory.EnsureDefault(ctx, records); err != nil {
 		return err
 	}
+	signOn, err := s.signOn(ctx, records)
+	if err != nil {
+		return err
+	}
 	listener, err := s.listen()
 	if err != nil {
 		return err
 	}
-	return s.serve(ctx, ready, listener, log, s.parts(records))
+	return s.serve(ctx, ready, listener, log, signOn, append([]part{signOn}, s.parts(records)...))
 }
 
 func (s *services) open(ctx context.Context) (*store.Store, error) {
@@ -63,6 +68,12 @@ func (s *services) open(ctx context.Context) (*store.Store, error) {
 		return store.OpenExternal(ctx, s.config.Etcd)
 	}
 	return store.OpenSocket(ctx, s.socket)
+}
+
+func (s *services) signOn(ctx context.Context, records *store.Store) (*sso.Service, error) {
+	return sso.New(ctx, records, sso.Config{
+		Domain: s.config.Domain, AdministratorPasswordFile: s.config.AdministratorPasswordFile, Terminal: os.Stdout,
+	})
 }
 
 // parts in the order in which they were built.
@@ -84,13 +95,13 @@ func (s *services) listen() (net.Listener, error) {
 	return tls.NewListener(listener, config), nil
 }
 
-func (s *services) serve(ctx context.Context, ready func(), listener net.Listener, log *audit.Log, parts []part) error {
+func (s *services) serve(ctx context.Context, ready func(), listener net.Listener, log *audit.Log, signOn rest.Authenticator, parts []part) error {
 	var routes []rest.Route
 	for _, p := range parts {
 		routes = append(routes, p.Routes()...)
 	}
 	server := http.Server{
-		Handler:           rest.NewServer(noSessions{}, log, routes),
+		Handler:           rest.NewServer(signOn, log, routes),
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 	}
@@ -112,11 +123,4 @@ func (s *services) serve(ctx context.Context, ready func(), listener net.Listene
 		return errors.Join(server.Shutdown(ctx), server.Close())
 	})
 	return group.Wait()
-}
-
-// noSessions refuses everybody, until there is single sign-on.
-type noSessions struct{}
-
-func (noSessions) Authenticate(*http.Request) (rest.Principal, error) {
-	return rest.Principal{}, vapi.Unauthenticated("session", "sign in first: POST /api/session with user and password")
 }

@@ -84,6 +84,7 @@ type Status struct {
 // Request is a call.
 type Request struct {
 	*http.Request
+	// Principal is who calls. A route for anyone may set it, for the audit log, when it has found out itself.
 	Principal Principal
 	writer    http.ResponseWriter
 }

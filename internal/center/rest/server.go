@@ -103,8 +103,9 @@ func (s *Server) call(w http.ResponseWriter, r *http.Request, route Route) (prin
 			return principal, nil, vapi.Unauthorized("role", "%s may not do this: it takes the role %s on center", principal, roleName(route.Access))
 		}
 	}
-	answer, err = route.Handle(&Request{Request: r, Principal: principal, writer: w})
-	return principal, answer, err
+	request := &Request{Request: r, Principal: principal, writer: w}
+	answer, err = route.Handle(request)
+	return request.Principal, answer, err
 }
 
 func roleName(a Access) string {

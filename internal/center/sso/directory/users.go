@@ -31,8 +31,9 @@ type User struct {
 	PasswordSet time.Time
 	Certificate string // PEM, of a solution user
 
-	// Epoch goes up when all that the user has been given so far shall be void: sessions and renewals of tokens.
-	Epoch int
+	// Epoch goes up when all sessions so far shall be void; tokens of somebody who signed in before ValidFrom are void too.
+	Epoch     int
+	ValidFrom time.Time
 }
 
 // Profile is what is known about a user besides.
@@ -123,7 +124,7 @@ func (d *Directory) newUser(name string, profile Profile) (User, error) {
 		return User{}, err
 	}
 	now := d.now().UTC()
-	return User{UID: uuid.NewString(), Name: name, Profile: profile, Created: now, PasswordSet: now}, nil
+	return User{UID: uuid.NewString(), Name: name, Profile: profile, Created: now, PasswordSet: now, ValidFrom: now}, nil
 }
 
 func parseCertificate(text string) (*x509.Certificate, error) {
@@ -159,10 +160,16 @@ func (d *Directory) UpdateUser(ctx context.Context, name string, change func(pro
 			return fmt.Errorf("user %s %w and cannot be disabled", user.Name, ErrBuiltIn)
 		}
 		if user.Disabled && !was {
-			user.Epoch++
+			d.revoke(user)
 		}
 		return user.validate()
 	})
+}
+
+// revoke all that the user has been given so far.
+func (d *Directory) revoke(user *User) {
+	user.Epoch++
+	user.ValidFrom = d.now().UTC()
 }
 
 func (d *Directory) update(ctx context.Context, name string, change func(*User) error) (User, error) {
@@ -222,7 +229,8 @@ func (d *Directory) SetPassword(ctx context.Context, name, password string) erro
 		}
 		earlier := append([]string{now.Hash}, now.History...)
 		now.History = slices.Clip(earlier[:min(len(earlier), policy.History)])
-		now.Hash, now.PasswordSet, now.Epoch = hash, d.now().UTC(), now.Epoch+1
+		now.Hash, now.PasswordSet = hash, d.now().UTC()
+		d.revoke(now)
 		return nil
 	})
 	if err != nil {
