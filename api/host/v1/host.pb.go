@@ -223,22 +223,23 @@ func (*GetHostRequest) Descriptor() ([]byte, []int) {
 }
 
 type GetHostResponse struct {
-	state               protoimpl.MessageState `protogen:"open.v1"`
-	Name                string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	Version             string                 `protobuf:"bytes,2,opt,name=version,proto3" json:"version,omitempty"`                                // of hostd
-	Accelerator         string                 `protobuf:"bytes,3,opt,name=accelerator,proto3" json:"accelerator,omitempty"`                        // "kvm" or "tcg": what a guest was really seen to boot with
-	Cpus                uint32                 `protobuf:"varint,4,opt,name=cpus,proto3" json:"cpus,omitempty"`                                     // that machines may use
-	MemoryBytes         uint64                 `protobuf:"varint,5,opt,name=memory_bytes,json=memoryBytes,proto3" json:"memory_bytes,omitempty"`    // that machines may use
-	StorageBytes        uint64                 `protobuf:"varint,6,opt,name=storage_bytes,json=storageBytes,proto3" json:"storage_bytes,omitempty"` // size of the datastore
-	StorageFreeBytes    uint64                 `protobuf:"varint,7,opt,name=storage_free_bytes,json=storageFreeBytes,proto3" json:"storage_free_bytes,omitempty"`
-	CrxKernelVersion    string                 `protobuf:"bytes,8,opt,name=crx_kernel_version,json=crxKernelVersion,proto3" json:"crx_kernel_version,omitempty"`
-	VmmVersion          string                 `protobuf:"bytes,9,opt,name=vmm_version,json=vmmVersion,proto3" json:"vmm_version,omitempty"`                                // e.g. "QEMU 7.2.22"
-	MemoryUsedBytes     uint64                 `protobuf:"varint,10,opt,name=memory_used_bytes,json=memoryUsedBytes,proto3" json:"memory_used_bytes,omitempty"`             // working set of all machines: what they use and cannot be taken back
-	MemoryReservedBytes uint64                 `protobuf:"varint,11,opt,name=memory_reserved_bytes,json=memoryReservedBytes,proto3" json:"memory_reserved_bytes,omitempty"` // reservations of the running machines
-	StorageInodes       uint64                 `protobuf:"varint,12,opt,name=storage_inodes,json=storageInodes,proto3" json:"storage_inodes,omitempty"`                     // of the datastore
-	StorageFreeInodes   uint64                 `protobuf:"varint,13,opt,name=storage_free_inodes,json=storageFreeInodes,proto3" json:"storage_free_inodes,omitempty"`
-	unknownFields       protoimpl.UnknownFields
-	sizeCache           protoimpl.SizeCache
+	state                  protoimpl.MessageState `protogen:"open.v1"`
+	Name                   string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Version                string                 `protobuf:"bytes,2,opt,name=version,proto3" json:"version,omitempty"`                                // of hostd
+	Accelerator            string                 `protobuf:"bytes,3,opt,name=accelerator,proto3" json:"accelerator,omitempty"`                        // "kvm" or "tcg": what a guest was really seen to boot with
+	Cpus                   uint32                 `protobuf:"varint,4,opt,name=cpus,proto3" json:"cpus,omitempty"`                                     // that machines may use
+	MemoryBytes            uint64                 `protobuf:"varint,5,opt,name=memory_bytes,json=memoryBytes,proto3" json:"memory_bytes,omitempty"`    // that machines may use
+	StorageBytes           uint64                 `protobuf:"varint,6,opt,name=storage_bytes,json=storageBytes,proto3" json:"storage_bytes,omitempty"` // size of the datastore
+	StorageFreeBytes       uint64                 `protobuf:"varint,7,opt,name=storage_free_bytes,json=storageFreeBytes,proto3" json:"storage_free_bytes,omitempty"`
+	CrxKernelVersion       string                 `protobuf:"bytes,8,opt,name=crx_kernel_version,json=crxKernelVersion,proto3" json:"crx_kernel_version,omitempty"`
+	VmmVersion             string                 `protobuf:"bytes,9,opt,name=vmm_version,json=vmmVersion,proto3" json:"vmm_version,omitempty"`                                // e.g. "QEMU 7.2.22"
+	MemoryUsedBytes        uint64                 `protobuf:"varint,10,opt,name=memory_used_bytes,json=memoryUsedBytes,proto3" json:"memory_used_bytes,omitempty"`             // working set of all machines: what they use and cannot be taken back
+	MemoryReservedBytes    uint64                 `protobuf:"varint,11,opt,name=memory_reserved_bytes,json=memoryReservedBytes,proto3" json:"memory_reserved_bytes,omitempty"` // reservations of the running machines
+	StorageInodes          uint64                 `protobuf:"varint,12,opt,name=storage_inodes,json=storageInodes,proto3" json:"storage_inodes,omitempty"`                     // of the datastore
+	StorageFreeInodes      uint64                 `protobuf:"varint,13,opt,name=storage_free_inodes,json=storageFreeInodes,proto3" json:"storage_free_inodes,omitempty"`
+	MachinesCpuNanoseconds uint64                 `protobuf:"varint,20,opt,name=machines_cpu_nanoseconds,json=machinesCpuNanoseconds,proto3" json:"machines_cpu_nanoseconds,omitempty"` // of all machines, those that are gone included; begins anew when the last one has gone
+	unknownFields          protoimpl.UnknownFields
+	sizeCache              protoimpl.SizeCache
 }
 
 func (x *GetHostResponse) Reset() {
@@ -358,6 +359,13 @@ func (x *GetHostResponse) GetStorageInodes() uint64 {
 func (x *GetHostResponse) GetStorageFreeInodes() uint64 {
 	if x != nil {
 		return x.StorageFreeInodes
+	}
+	return 0
+}
+
+func (x *GetHostResponse) GetMachinesCpuNanoseconds() uint64 {
+	if x != nil {
+		return x.MachinesCpuNanoseconds
 	}
 	return 0
 }
@@ -3217,7 +3225,7 @@ var File_host_v1_host_proto protoreflect.FileDescriptor
 const file_host_v1_host_proto_rawDesc = "" +
 	"\n" +
 	"\x12host/v1/host.proto\x12\x0fpacific.host.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1egoogle/protobuf/duration.proto\"\x10\n" +
-	"\x0eGetHostRequest\"\xf1\x03\n" +
+	"\x0eGetHostRequest\"\xab\x04\n" +
 	"\x0fGetHostResponse\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12 \n" +
@@ -3233,7 +3241,8 @@ const file_host_v1_host_proto_rawDesc = "" +
 	" \x01(\x04R\x0fmemoryUsedBytes\x122\n" +
 	"\x15memory_reserved_bytes\x18\v \x01(\x04R\x13memoryReservedBytes\x12%\n" +
 	"\x0estorage_inodes\x18\f \x01(\x04R\rstorageInodes\x12.\n" +
-	"\x13storage_free_inodes\x18\r \x01(\x04R\x11storageFreeInodes\"\x15\n" +
+	"\x13storage_free_inodes\x18\r \x01(\x04R\x11storageFreeInodes\x128\n" +
+	"\x18machines_cpu_nanoseconds\x18\x14 \x01(\x04R\x16machinesCpuNanoseconds\"\x15\n" +
 	"\x13GetInventoryRequest\"\xf9\x01\n" +
 	"\x14GetInventoryResponse\x12=\n" +
 	"\bmachines\x18\x01 \x03(\v2!.pacific.host.v1.InventoryMachineR\bmachines\x122\n" +

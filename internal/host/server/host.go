@@ -52,7 +52,8 @@ func (s *Host) GetHost(ctx context.Context, _ *hostv1.GetHostRequest) (*hostv1.G
 	return &hostv1.GetHostResponse{
 		Name: s.Manager.HostName, Version: s.Version, Accelerator: string(accelerator),
 		Cpus: s.Manager.CPUs, MemoryBytes: s.Manager.MemoryBytes, MemoryUsedBytes: used.WorkingSet, MemoryReservedBytes: s.Manager.Reserved(),
-		StorageBytes: store.Blocks * uint64(store.Bsize), StorageFreeBytes: store.Bavail * uint64(store.Bsize),
+		MachinesCpuNanoseconds: used.CPUNanoseconds,
+		StorageBytes:           store.Blocks * uint64(store.Bsize), StorageFreeBytes: store.Bavail * uint64(store.Bsize),
 		StorageInodes: store.Files, StorageFreeInodes: store.Ffree,
 		CrxKernelVersion: kernel, VmmVersion: version,
 	}, nil

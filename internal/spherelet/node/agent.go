@@ -51,6 +51,7 @@ type Agent struct {
 	lost     error
 	node     *v1.Node
 	reported time.Time
+	used     usage
 	images   []v1.ContainerImage
 
 	pressures func() []v1.NodeConditionType
@@ -134,7 +135,7 @@ func (a *Agent) Healthy() error { return a.observation(time.Now()).Problem }
 // Run keeps status and heartbeat until ctx ends.
 func (a *Agent) Run(ctx context.Context) {
 	heartbeat := lease.NewController(clock.RealClock{}, a.kube, a.machine.Name, LeaseSeconds, func() { a.Poke() },
-		LeaseSeconds*time.Second/4, a.machine.Name, v1.NamespaceNodeLease, a.ownLease)
+		LeaseSeconds*time.Second/4, a.machine.Name, v1.NamespaceNodeLease, a.prepareLease)
 	started := false
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -179,6 +180,7 @@ func (a *Agent) Look(ctx context.Context) {
 			close(a.known)
 		}
 		a.last, a.lostAt = host, time.Time{}
+		a.used = a.used.next(host, time.Now())
 		a.images = images(list.Images)
 		a.collected.tell(list.LastCollection)
 	case a.lostAt.IsZero():

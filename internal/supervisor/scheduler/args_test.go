@@ -12,7 +12,9 @@ import (
 	kubescheduler "k8s.io/kubernetes/pkg/scheduler/apis/config"
 
 	"pacific/internal/supervisor/pki"
+	"pacific/internal/supervisor/scheduler/hostload"
 	"pacific/internal/supervisor/scheduler/machinememory"
+	"pacific/internal/supervisor/scheduler/resourcepool"
 )
 
 func TestUpstreamKnowsTheArgs(t *testing.T) {
@@ -38,7 +40,7 @@ func TestUpstreamKnowsTheConfiguration(t *testing.T) {
 		t.Errorf("kubeconfig %s, profiling %v", config.ClientConnection.Kubeconfig, config.EnableProfiling)
 	}
 	enabled := config.Profiles[0].Plugins.MultiPoint.Enabled
-	for _, name := range []string{"NodeResourcesFit", machinememory.Name} {
+	for _, name := range []string{"NodeResourcesFit", machinememory.Name, resourcepool.Name, hostload.Name} {
 		if !slices.ContainsFunc(enabled, func(p kubescheduler.Plugin) bool { return p.Name == name }) {
 			t.Errorf("plugin %s is not enabled: %v", name, enabled)
 		}

@@ -51,7 +51,8 @@ func Args(c Config) []string {
 
 // New parses the arguments of the kube-scheduler.
 func New(config Config) (*Scheduler, error) {
-	s := &Scheduler{options: options.NewOptions(), plugins: ours, kubeconfig: config.Layout.Kubeconfig(pki.Scheduler)}
+	made, _ := plugins()
+	s := &Scheduler{options: options.NewOptions(), plugins: made, kubeconfig: config.Layout.Kubeconfig(pki.Scheduler)}
 	if err := upstream.Parse(s.Name(), *s.options.Flags, Args(config)); err != nil {
 		return nil, err
 	}
