@@ -25,6 +25,8 @@ require (
 	sigs.k8s.io/knftables v0.0.21
 )
 
+require github.com/go-jose/go-jose/v4 v4.1.4 // indirect
+
 require (
 	github.com/beevik/etree v1.7.0
 	github.com/coreos/go-oidc/v3 v3.21.0
