@@ -25,7 +25,7 @@ require (
 	sigs.k8s.io/knftables v0.0.21
 )
 
-require github.com/go-jose/go-jose/v4 v4.1.4 // indirect
+require github.com/go-jose/go-jose/v4 v4.1.4
 
 require (
 	github.com/beevik/etree v1.7.0

@@ -36,7 +36,7 @@ type Audiences interface {
 // Config is what the service depends on.
 type Config struct {
 	Store *store.Store
-	// Issuer is the URL that stands in the tokens, without a slash at the end; what is below its path is served by [Service.Handler].
+	// Issuer is the URL that stands in the tokens, without a slash at the end; what is below its path is served by [Service.Routes].
 	Issuer    string
 	Verifier  Verifier
 	Audiences Audiences
@@ -171,7 +171,9 @@ func (s *Service) exchange(ctx context.Context, r request) (string, error) {
 	if err := s.useOnce(ctx, subject, now); err != nil {
 		return "", err
 	}
-	return sign(claimsOf(s.config.Issuer, r.Audience, subject, now), id, private)
+	claims := claimsOf(s.config.Issuer, r.Audience, subject, now)
+	klog.InfoS("Issued a token", "subject", claims.Subject, "audience", r.Audience, "id", claims.ID)
+	return sign(claims, id, private)
 }
 
 func refused(description string) *failure {

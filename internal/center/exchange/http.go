@@ -9,20 +9,28 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 	"k8s.io/klog/v2"
+
+	"pacific/internal/center/rest"
 )
 
 // TokenPath is where tokens are exchanged.
 const TokenPath = "/token-exchange"
 
-// Handler serves the exchange at [TokenPath], and below the issuer's path its keys and how to find them. It needs no session: the
-// assertion says who asks.
-func (s *Service) Handler() http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("POST "+TokenPath, s.serveExchange)
+// Routes are the exchange at [TokenPath], and below the issuer's path its keys and how to find them. They need no session: the
+// assertion says who asks. Their answers have the forms of their own specifications.
+func (s *Service) Routes() []rest.Route {
 	base := s.issuerPath()
-	mux.HandleFunc("GET "+base+"/jwks", s.serveJWKS)
-	mux.HandleFunc("GET "+base+"/.well-known/openid-configuration", s.serveDiscovery)
-	return mux
+	return []rest.Route{
+		{Method: http.MethodPost, Path: TokenPath, Access: rest.Anyone, Quiet: true, Handle: raw(s.serveExchange)},
+		{Method: http.MethodGet, Path: base + "/jwks", Access: rest.Anyone, Handle: raw(s.serveJWKS)},
+		{Method: http.MethodGet, Path: base + "/.well-known/openid-configuration", Access: rest.Anyone, Handle: raw(s.serveDiscovery)},
+	}
+}
+
+func raw(handle http.HandlerFunc) func(*rest.Request) (any, error) {
+	return func(r *rest.Request) (any, error) {
+		return rest.Raw(func(w http.ResponseWriter) { handle(w, r.Request) }), nil
+	}
 }
 
 // issuerPath is the path of the issuer's URL.
