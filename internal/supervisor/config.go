@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"pacific/internal/supervisor/controllers/hostdial"
+	"pacific/internal/supervisor/login"
 	"pacific/internal/supervisor/pki"
 )
 
@@ -24,6 +25,16 @@ type Config struct {
 	PodCIDR          string
 	Host             hostdial.Files
 	RegistryConfig   string
+	Tokens           Tokens
+}
+
+// Tokens is how people sign in; without an issuer they cannot.
+type Tokens struct {
+	// Issuer is the URL that stands in center's tokens, CA the file with the authority of its certificate, Audience the id by
+	// which center knows this Supervisor.
+	Issuer, CA, Audience string
+	// PluginDir has what people download to sign in.
+	PluginDir string
 }
 
 // AddFlags binds the configuration to flags.
@@ -36,6 +47,10 @@ func (c *Config) AddFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&c.Host.Cert, "host-cert", "", "client certificate for the hostds, with the common name image-controller")
 	flags.StringVar(&c.Host.Key, "host-key", "", "key of --host-cert")
 	flags.StringVar(&c.RegistryConfig, "registry-config", "", "directory with <host:port>/ca.crt for registries, to resolve tags")
+	flags.StringVar(&c.Tokens.Issuer, "token-issuer", "", "URL of center that stands in its tokens, such as https://10.77.0.9/openidconnect; without it nobody signs in, and port 443 stays closed")
+	flags.StringVar(&c.Tokens.CA, "token-issuer-ca", "", "certificate authority of --token-issuer")
+	flags.StringVar(&c.Tokens.Audience, "token-audience", "", "id by which center knows this Supervisor, such as domain-c1")
+	flags.StringVar(&c.Tokens.PluginDir, "plugin-dir", "", "directory with <os>-<arch>/vsphere-plugin.zip to download; by default plugins beside this program")
 }
 
 // validate says everything that is wrong with the flags.
@@ -52,6 +67,7 @@ func (c *Config) validate() error {
 			errs = append(errs, fmt.Errorf("--%s is missing: name the file, or no host can be told to pull an image", flag))
 		}
 	}
+	errs = append(errs, login.Validate(c.Tokens.Issuer, c.Tokens.CA, c.Tokens.Audience))
 	services, err := parseCIDR("service-cidr", c.ServiceCIDR)
 	errs = append(errs, err)
 	pods, err := parseCIDR("pod-cidr", c.PodCIDR)

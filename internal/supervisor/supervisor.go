@@ -56,7 +56,7 @@ func (c *Config) stages() ([]component.Stage, error) {
 		return nil, fmt.Errorf("etcd: %w", err)
 	}
 	server, err := apiserver.New(apiserver.Config{
-		Layout: layout, Advertise: c.AdvertiseAddress, Port: Port, ServiceCIDR: c.ServiceCIDR, Etcd: store.Endpoint(),
+		Layout: layout, Advertise: c.AdvertiseAddress, Port: Port, ServiceCIDR: c.ServiceCIDR, Etcd: store.Endpoint(), Tokens: c.tokens(),
 	})
 	if err != nil {
 		return nil, err
@@ -71,7 +71,7 @@ func (c *Config) stages() ([]component.Stage, error) {
 	}
 	metrics := metricsserver.Config{Layout: layout, Address: c.AdvertiseAddress}
 	return []component.Stage{
-		{store, &pki.Keeper{Layout: layout, Addresses: c.addresses()}},
+		append(component.Stage{store, &pki.Keeper{Layout: layout, Addresses: c.addresses()}}, c.login()...),
 		{server},
 		// Upstream's roles exist when the kube-apiserver is ready; ours are made by the applier.
 		{scheduler, manager, metricsserver.New(metrics), bootstrap.New(layout.Kubeconfig(pki.Supervisor), metrics.Manifest)},

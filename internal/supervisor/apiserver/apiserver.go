@@ -55,12 +55,16 @@ func (s *Server) Run(ctx context.Context, ready func()) error {
 	if err := s.config.checkAddress(); err != nil {
 		return err
 	}
+	if err := s.config.writeAuthentication(); err != nil {
+		return fmt.Errorf("write %s: %w", s.config.authenticationFile(), err)
+	}
 	prepared, err := s.prepare(ctx)
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancel(upstream.Quiet(ctx, s.Name()))
 	defer cancel()
+	go s.keepAuthentication(ctx)
 	go func() {
 		if waitReady(ctx, s.config.Layout.Kubeconfig(pki.Supervisor)) == nil {
 			ready()

@@ -18,6 +18,8 @@ type Config struct {
 	ServiceCIDR string
 	// Etcd is the URL of etcd.
 	Etcd string
+	// Tokens are those of people; without an issuer there are none.
+	Tokens Tokens
 }
 
 // issuer of service account tokens, by which pods reach the kube-apiserver.

@@ -2,7 +2,6 @@ package apiserver
 
 import (
 	"crypto/rand"
-	_ "embed"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -15,15 +14,9 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-//go:embed authentication.yaml
-var authentication []byte
-
 // writeFiles writes the configuration files that the arguments name.
 func (c Config) writeFiles() error {
 	if err := os.MkdirAll(c.Layout.DataDir, 0o700); err != nil {
-		return err
-	}
-	if err := renameio.WriteFile(c.authenticationFile(), authentication, 0o600, renameio.IgnoreUmask()); err != nil {
 		return err
 	}
 	return ensureEncryption(c.encryptionFile())
