@@ -37,7 +37,7 @@ const inNamespace = "PACIFIC_TEST_NETNS"
 // TestMain runs the tests in a network namespace, so that they need no free address and leave nothing behind.
 func TestMain(m *testing.M) {
 	if os.Getenv(inNamespace) != "" {
-		if err := addAddresses("10.250.0.2/32", "10.250.0.3/32"); err != nil {
+		if err := addAddresses("10.250.0.2/32", "10.250.0.3/32", loginAddress+"/32", centerAddress+"/32"); err != nil {
 			fmt.Fprintln(os.Stderr, "network of the test:", err)
 			os.Exit(1)
 		}
@@ -82,6 +82,7 @@ type instance struct {
 	address string
 	dataDir string
 	hosts   string // directory of the host CA
+	args    []string
 
 	command *exec.Cmd
 	log     *tail
@@ -122,8 +123,8 @@ func (s *instance) config() Config {
 func (s *instance) start() time.Duration {
 	s.t.Helper()
 	begin := time.Now()
-	s.command = exec.Command(binary, "--data-dir", s.dataDir, "--advertise-address", s.address,
-		"--host-ca", s.host("ca.crt"), "--host-cert", s.host("c.crt"), "--host-key", s.host("c.key"), "--registry-config", s.hosts)
+	s.command = exec.Command(binary, append([]string{"--data-dir", s.dataDir, "--advertise-address", s.address,
+		"--host-ca", s.host("ca.crt"), "--host-cert", s.host("c.crt"), "--host-key", s.host("c.key"), "--registry-config", s.hosts}, s.args...)...)
 	s.command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	stderr, err := s.command.StderrPipe()
 	if err != nil {
