@@ -1,6 +1,7 @@
 package pki
 
 import (
+	"crypto"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"fmt"
@@ -69,12 +70,20 @@ func (ca *CA) issue(leaf Leaf) error {
 	if err != nil {
 		return err
 	}
+	der, err := ca.sign(leaf, key.Public(), leafLife)
+	if err != nil {
+		return err
+	}
+	return writePair(leaf.CertFile, leaf.KeyFile, der, key)
+}
+
+func (ca *CA) sign(leaf Leaf, public crypto.PublicKey, life time.Duration) ([]byte, error) {
 	now := ca.now()
-	notAfter := now.Add(leafLife)
+	notAfter := now.Add(life)
 	if notAfter.After(ca.cert.NotAfter) {
 		notAfter = ca.cert.NotAfter
 	}
-	der, err := sign(&x509.Certificate{
+	return sign(&x509.Certificate{
 		Subject:     pkix.Name{CommonName: leaf.CommonName, Organization: leaf.Organizations},
 		NotBefore:   now.Add(-backdate),
 		NotAfter:    notAfter,
@@ -82,11 +91,7 @@ func (ca *CA) issue(leaf Leaf) error {
 		ExtKeyUsage: leaf.usages(),
 		DNSNames:    leaf.DNSNames,
 		IPAddresses: leaf.IPs,
-	}, ca.cert, key.Public(), ca.key)
-	if err != nil {
-		return err
-	}
-	return writePair(leaf.CertFile, leaf.KeyFile, der, key)
+	}, ca.cert, public, ca.key)
 }
 
 func sameSet(a, b []string) bool {

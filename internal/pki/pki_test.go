@@ -1,7 +1,12 @@
 package pki
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"net"
 	"os"
 	"path/filepath"
@@ -162,4 +167,37 @@ func serial(t *testing.T, address string, config *tls.Config) string {
 		t.Fatal(err)
 	}
 	return conn.ConnectionState().PeerCertificates[0].SerialNumber.String()
+}
+
+func TestSignUsesOnlyTheKeyOfARequest(t *testing.T) {
+	dir := t.TempDir()
+	ca := testCA(t, dir)
+	key, err := EnsureKey(filepath.Join(dir, "a.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{Subject: pkix.Name{CommonName: "admin"}, DNSNames: []string{"evil"}}, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signed, err := ca.Sign(der, Leaf{CommonName: "host:a", Client: true}, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "a.crt"), signed, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cert, err := Pair(filepath.Join(dir, "a.crt"), filepath.Join(dir, "a.key"))
+	if err != nil || cert.Subject.CommonName != "host:a" || len(cert.DNSNames) != 0 || cert.NotAfter.After(time.Now().Add(time.Hour)) {
+		t.Errorf("got %v, %v", cert, err)
+	}
+	forged := append([]byte{}, der...)
+	forged[len(forged)-1] ^= 1
+	small, _ := ecdsa.GenerateKey(elliptic.P224(), rand.Reader)
+	weak, _ := Request(small)
+	for name, request := range map[string][]byte{"forged": forged, "weak": weak, "empty": nil} {
+		if _, err := ca.Sign(request, Leaf{CommonName: "x"}, time.Hour); err == nil {
+			t.Errorf("a %s request was signed", name)
+		}
+	}
 }
