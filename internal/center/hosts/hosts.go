@@ -81,13 +81,17 @@ func New(config Config) (*Hosts, error) {
 
 // Run serves the agents and watches over their heartbeats until ctx is done.
 func (h *Hosts) Run(ctx context.Context) error {
-	tlsConfig, err := h.tls()
-	if err != nil {
-		return err
-	}
 	listener, err := net.Listen("tcp", h.config.Listen)
 	if err != nil {
 		return fmt.Errorf("listen for hosts' agents: %w", err)
+	}
+	return h.serve(ctx, listener)
+}
+
+func (h *Hosts) serve(ctx context.Context, listener net.Listener) error {
+	tlsConfig, err := h.tls()
+	if err != nil {
+		return err
 	}
 	server := grpc.NewServer(
 		grpc.Creds(credentials.NewTLS(tlsConfig)),

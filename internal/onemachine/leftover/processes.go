@@ -35,7 +35,11 @@ func Processes(l layout.Layout) ([]process.ID, error) {
 	if err != nil {
 		return nil, err
 	}
-	pids = append(pids, named...)
+	return alive(append(pids, named...)), nil
+}
+
+// alive are the processes of these pids that live, each once; the caller is not among them.
+func alive(pids []int) []process.ID {
 	slices.Sort(pids)
 	var found []process.ID
 	for _, pid := range slices.Compact(pids) {
@@ -43,13 +47,25 @@ func Processes(l layout.Layout) ([]process.ID, error) {
 			found = append(found, id)
 		}
 	}
-	return found, nil
+	return found
 }
 
 // Kill ends the instance's processes and waits for their end. New ones that they were just starting are found by looking again.
 func Kill(l layout.Layout) error {
+	return kill(fmt.Sprintf("instance %d", l.ID), func() ([]process.ID, error) { return Processes(l) })
+}
+
+// KillCgroup ends the processes in a cgroup and below, as [Kill] does.
+func KillCgroup(cgroup string) error {
+	return kill("cgroup "+cgroup, func() ([]process.ID, error) {
+		pids, err := cgroupPIDs(cgroup)
+		return alive(pids), err
+	})
+}
+
+func kill(of string, find func() ([]process.ID, error)) error {
 	for range 10 {
-		found, err := Processes(l)
+		found, err := find()
 		if err != nil || len(found) == 0 {
 			return err
 		}
@@ -65,7 +81,7 @@ func Kill(l layout.Layout) error {
 			return err
 		}
 	}
-	return fmt.Errorf("processes of instance %d come again and again", l.ID)
+	return fmt.Errorf("processes of %s come again and again", of)
 }
 
 func cgroupPIDs(cgroup string) ([]int, error) {
@@ -145,7 +161,7 @@ func namedPIDs(l layout.Layout) ([]int, error) {
 }
 
 // programs that an instance runs. A user's editor or shell with a file of ours is no business of ours.
-var programs = []string{"supervisor", "registry", "hostd", "spherelet", "dataplane"}
+var programs = []string{"center", "supervisor", "registry", "hostd", "spherelet", "dataplane"}
 
 func belongs(command []string, l layout.Layout) bool {
 	program := filepath.Base(command[0])
