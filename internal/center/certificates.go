@@ -24,7 +24,7 @@ func (c *certificates) Init(context.Context) error { return c.ensure() }
 
 func (c *certificates) ensure() error {
 	layout := Layout{c.config.DataDir}
-	cert, key := layout.HostCA()
+	cert, key := c.config.hostCA()
 	if _, err := pki.LoadOrCreateCA(cert, key, "pacific-hosts"); err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"pacific/internal/center/hosts"
 	"pacific/internal/center/store"
 	"pacific/internal/pki"
 )
@@ -30,6 +31,10 @@ type Config struct {
 	Etcd   store.External
 	// AdministratorPasswordFile gets the first administrator's password.
 	AdministratorPasswordFile string
+	// HostCACert and HostCAKey are the hosts' authority, where it is not center's own.
+	HostCACert, HostCAKey string
+	// Supervisor that runs already.
+	Supervisor hosts.OneSupervisor
 }
 
 // AddFlags binds the configuration to flags.
@@ -39,6 +44,14 @@ func (c *Config) AddFlags(flags *pflag.FlagSet) {
 	flags.StringSliceVar(&c.Names, "dns-name", nil, "name by which clients reach center; may be repeated")
 	flags.StringVar(&c.Domain, "domain", "pacific.local", "domain of the users that center itself knows")
 	flags.StringVar(&c.AdministratorPasswordFile, "administrator-password-file", "", "file that gets the administrator's first password, 0600; without it the password is printed once")
+	flags.StringVar(&c.HostCACert, "host-ca-cert", "", "certificate of the hosts' authority; without it center makes its own")
+	flags.StringVar(&c.HostCAKey, "host-ca-key", "", "key of --host-ca-cert")
+	flags.StringVar(&c.Supervisor.Server, "supervisor-server", "", "URL of the Kubernetes API of a Supervisor that runs already, for all hosts")
+	flags.StringVar(&c.Supervisor.CACert, "supervisor-ca-cert", "", "certificate of the authority of --supervisor-server")
+	flags.StringVar(&c.Supervisor.CAKey, "supervisor-ca-key", "", "key of --supervisor-ca-cert")
+	flags.StringVar(&c.Supervisor.ClusterDNS, "supervisor-cluster-dns", "10.96.0.10", "address of the DNS Service of --supervisor-server")
+	flags.StringVar(&c.Supervisor.ClusterDomain, "supervisor-cluster-domain", "cluster.local", "domain of the Services of --supervisor-server")
+	flags.StringVar(&c.Supervisor.RegistryConfig, "registry-config", "", "directory of registries' authorities for all hosts, <host:port>/ca.crt")
 	flags.StringSliceVar(&c.Etcd.Endpoints, "etcd-endpoint", nil, "https URL of an etcd to keep the state in; without it center runs its own")
 	flags.StringVar(&c.Etcd.CA, "etcd-ca", "", "certificate authority of --etcd-endpoint")
 	flags.StringVar(&c.Etcd.Cert, "etcd-cert", "", "client certificate for --etcd-endpoint")
@@ -55,6 +68,12 @@ func (c *Config) validate() error {
 	}
 	if c.Domain == "" {
 		errs = append(errs, errors.New("--domain is empty: give a domain such as pacific.local"))
+	}
+	if (c.HostCACert == "") != (c.HostCAKey == "") {
+		errs = append(errs, errors.New("--host-ca-cert and --host-ca-key go together"))
+	}
+	if c.Supervisor.Server != "" && (c.Supervisor.CACert == "" || c.Supervisor.CAKey == "") {
+		errs = append(errs, errors.New("--supervisor-server needs --supervisor-ca-cert and --supervisor-ca-key, by which center signs the certificates of nodes"))
 	}
 	if len(c.Etcd.Endpoints) > 0 {
 		errs = append(errs, c.Etcd.Validate())
@@ -78,6 +97,14 @@ func (l Layout) CA() (cert, key string) { return l.pki("ca.crt"), l.pki("ca.key"
 
 // HostCA signs what hostd and its clients use.
 func (l Layout) HostCA() (cert, key string) { return l.pki("host-ca.crt"), l.pki("host-ca.key") }
+
+// hostCA is center's own, or another's.
+func (c *Config) hostCA() (cert, key string) {
+	if c.HostCACert != "" {
+		return c.HostCACert, c.HostCAKey
+	}
+	return Layout{c.DataDir}.HostCA()
+}
 
 // Serving is center's certificate.
 func (l Layout) Serving() (cert, key string) { return l.pki("center.crt"), l.pki("center.key") }

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"pacific/internal/center/audit"
+	"pacific/internal/center/hosts"
 	"pacific/internal/center/inventory"
 	"pacific/internal/center/rest"
 	"pacific/internal/center/sso"
@@ -60,7 +61,11 @@ func (s *services) Run(ctx context.Context, ready func()) error {
 	if err != nil {
 		return err
 	}
-	return s.serve(ctx, ready, listener, log, signOn, append([]part{signOn}, s.parts(records)...))
+	parts, err := s.parts(records)
+	if err != nil {
+		return err
+	}
+	return s.serve(ctx, ready, listener, log, signOn, append([]part{signOn}, parts...))
 }
 
 func (s *services) open(ctx context.Context) (*store.Store, error) {
@@ -77,8 +82,29 @@ func (s *services) signOn(ctx context.Context, records *store.Store) (*sso.Servi
 }
 
 // parts in the order in which they were built.
-func (s *services) parts(records *store.Store) []part {
-	return []part{}
+func (s *services) parts(records *store.Store) ([]part, error) {
+	fleet, err := s.hosts(records)
+	if err != nil {
+		return nil, err
+	}
+	return []part{fleet}, nil
+}
+
+func (s *services) hosts(records *store.Store) (*hosts.Hosts, error) {
+	layout := Layout{s.config.DataDir}
+	centerCA, err := pki.LoadCA(layout.CA())
+	if err != nil {
+		return nil, err
+	}
+	hostCA, err := pki.LoadCA(s.config.hostCA())
+	if err != nil {
+		return nil, err
+	}
+	cert, key := layout.Serving()
+	return hosts.New(hosts.Config{
+		Store: records, Listen: net.JoinHostPort(s.config.Address.String(), strconv.Itoa(HostsPort)),
+		Cert: cert, Key: key, CenterCA: centerCA, HostCA: hostCA, ClientDir: layout.pki(""), Supervisors: s.config.Supervisor,
+	})
 }
 
 func (s *services) listen() (net.Listener, error) {
