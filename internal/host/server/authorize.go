@@ -17,6 +17,7 @@ import (
 const (
 	admin           = "admin"
 	imageController = "image-controller"
+	center          = "center"
 	sphereletPrefix = "spherelet:"
 )
 
@@ -25,21 +26,22 @@ const (
 var allowed = func() map[string][]string {
 	const spherelet = sphereletPrefix
 	table := map[string][]string{
-		hostv1.Host_GetHost_FullMethodName: {spherelet, imageController},
+		hostv1.Host_GetHost_FullMethodName:      {spherelet, imageController, center},
+		hostv1.Host_GetInventory_FullMethodName: {center},
 
-		hostv1.Images_Pull_FullMethodName:   {imageController},
-		hostv1.Images_Get_FullMethodName:    {imageController, spherelet},
-		hostv1.Images_List_FullMethodName:   {imageController, spherelet},
-		hostv1.Images_Remove_FullMethodName: {imageController},
+		hostv1.Images_Pull_FullMethodName:   {imageController, center},
+		hostv1.Images_Get_FullMethodName:    {imageController, spherelet, center},
+		hostv1.Images_List_FullMethodName:   {imageController, spherelet, center},
+		hostv1.Images_Remove_FullMethodName: {imageController, center},
 		// The spherelet when its node is under disk pressure.
 		hostv1.Images_CollectGarbage_FullMethodName: {spherelet},
 	}
 	for _, service := range []grpc.ServiceDesc{hostv1.VirtualMachines_ServiceDesc, hostv1.Disks_ServiceDesc} {
 		for _, method := range service.Methods {
-			table["/"+service.ServiceName+"/"+method.MethodName] = []string{spherelet}
+			table["/"+service.ServiceName+"/"+method.MethodName] = []string{spherelet, center}
 		}
 		for _, stream := range service.Streams {
-			table["/"+service.ServiceName+"/"+stream.StreamName] = []string{spherelet}
+			table["/"+service.ServiceName+"/"+stream.StreamName] = []string{spherelet, center}
 		}
 	}
 	return table

@@ -26,6 +26,10 @@ func TestPermits(t *testing.T) {
 		{"image-controller", hostv1.Images_Pull_FullMethodName, true},
 		{"image-controller", hostv1.Host_GetHost_FullMethodName, true},
 		{"image-controller", hostv1.VirtualMachines_List_FullMethodName, false},
+		{"center", hostv1.VirtualMachines_Create_FullMethodName, true},
+		{"center", hostv1.VirtualMachines_Watch_FullMethodName, true},
+		{"center", hostv1.Host_GetInventory_FullMethodName, true},
+		{"center", hostv1.Images_Pull_FullMethodName, true},
 		{"", hostv1.Host_GetHost_FullMethodName, false},
 		{"somebody", hostv1.Host_GetHost_FullMethodName, false},
 	} {
