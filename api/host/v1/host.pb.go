@@ -237,6 +237,8 @@ type GetHostResponse struct {
 	MemoryReservedBytes    uint64                 `protobuf:"varint,11,opt,name=memory_reserved_bytes,json=memoryReservedBytes,proto3" json:"memory_reserved_bytes,omitempty"` // reservations of the running machines
 	StorageInodes          uint64                 `protobuf:"varint,12,opt,name=storage_inodes,json=storageInodes,proto3" json:"storage_inodes,omitempty"`                     // of the datastore
 	StorageFreeInodes      uint64                 `protobuf:"varint,13,opt,name=storage_free_inodes,json=storageFreeInodes,proto3" json:"storage_free_inodes,omitempty"`
+	MhzPerCore             uint32                 `protobuf:"varint,14,opt,name=mhz_per_core,json=mhzPerCore,proto3" json:"mhz_per_core,omitempty"`                                     // nominal frequency: what one processor counts in limits and reservations of pools
+	CpuReservedMhz         uint64                 `protobuf:"varint,15,opt,name=cpu_reserved_mhz,json=cpuReservedMhz,proto3" json:"cpu_reserved_mhz,omitempty"`                         // reservations of the pools
 	MachinesCpuNanoseconds uint64                 `protobuf:"varint,20,opt,name=machines_cpu_nanoseconds,json=machinesCpuNanoseconds,proto3" json:"machines_cpu_nanoseconds,omitempty"` // of all machines, those that are gone included; begins anew when the last one has gone
 	unknownFields          protoimpl.UnknownFields
 	sizeCache              protoimpl.SizeCache
@@ -359,6 +361,20 @@ func (x *GetHostResponse) GetStorageInodes() uint64 {
 func (x *GetHostResponse) GetStorageFreeInodes() uint64 {
 	if x != nil {
 		return x.StorageFreeInodes
+	}
+	return 0
+}
+
+func (x *GetHostResponse) GetMhzPerCore() uint32 {
+	if x != nil {
+		return x.MhzPerCore
+	}
+	return 0
+}
+
+func (x *GetHostResponse) GetCpuReservedMhz() uint64 {
+	if x != nil {
+		return x.CpuReservedMhz
 	}
 	return 0
 }
@@ -1907,6 +1923,7 @@ type GetStatsResponse struct {
 	MachinesTotal *Usage                 `protobuf:"bytes,2,opt,name=machines_total,json=machinesTotal,proto3" json:"machines_total,omitempty"` // of all machines; processor time of those that are gone is in it
 	Daemon        *Usage                 `protobuf:"bytes,3,opt,name=daemon,proto3" json:"daemon,omitempty"`                                    // of hostd itself
 	Machines      []*MachineStats        `protobuf:"bytes,4,rep,name=machines,proto3" json:"machines,omitempty"`
+	Pools         []*PoolStatus          `protobuf:"bytes,5,rep,name=pools,proto3" json:"pools,omitempty"` // as ListPools returns them
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1965,6 +1982,13 @@ func (x *GetStatsResponse) GetDaemon() *Usage {
 func (x *GetStatsResponse) GetMachines() []*MachineStats {
 	if x != nil {
 		return x.Machines
+	}
+	return nil
+}
+
+func (x *GetStatsResponse) GetPools() []*PoolStatus {
+	if x != nil {
+		return x.Pools
 	}
 	return nil
 }
@@ -3220,12 +3244,436 @@ func (*RemoveImageResponse) Descriptor() ([]byte, []int) {
 	return file_host_v1_host_proto_rawDescGZIP(), []int{49}
 }
 
+// Pool is what somebody wants of a resource pool on this host.
+type Pool struct {
+	state                  protoimpl.MessageState `protogen:"open.v1"`
+	Path                   string                 `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`                                                                      // names of [A-Za-z0-9_-]{1,63} with / between them
+	CpuLimitMhz            *uint64                `protobuf:"varint,2,opt,name=cpu_limit_mhz,json=cpuLimitMhz,proto3,oneof" json:"cpu_limit_mhz,omitempty"`                            // of all machines in it together; unset for none
+	MemoryLimitBytes       *uint64                `protobuf:"varint,3,opt,name=memory_limit_bytes,json=memoryLimitBytes,proto3,oneof" json:"memory_limit_bytes,omitempty"`             // of all machines in it together, with what their VMMs take; unset for none
+	CpuReservationMhz      uint64                 `protobuf:"varint,4,opt,name=cpu_reservation_mhz,json=cpuReservationMhz,proto3" json:"cpu_reservation_mhz,omitempty"`                // what it gets when the processors are short, if it wants it
+	MemoryReservationBytes uint64                 `protobuf:"varint,5,opt,name=memory_reservation_bytes,json=memoryReservationBytes,proto3" json:"memory_reservation_bytes,omitempty"` // kept for its machines, running or not
+	Shares                 uint32                 `protobuf:"varint,6,opt,name=shares,proto3" json:"shares,omitempty"`                                                                 // weight against its neighbours, 1024 as a processor; 0: the sum of what is in it
+	// The limit of which memory_limit_bytes is this host's part, for messages, and so that a start waits a moment for a larger part.
+	MemoryLimitAllHostsBytes *uint64 `protobuf:"varint,7,opt,name=memory_limit_all_hosts_bytes,json=memoryLimitAllHostsBytes,proto3,oneof" json:"memory_limit_all_hosts_bytes,omitempty"`
+	unknownFields            protoimpl.UnknownFields
+	sizeCache                protoimpl.SizeCache
+}
+
+func (x *Pool) Reset() {
+	*x = Pool{}
+	mi := &file_host_v1_host_proto_msgTypes[50]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Pool) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Pool) ProtoMessage() {}
+
+func (x *Pool) ProtoReflect() protoreflect.Message {
+	mi := &file_host_v1_host_proto_msgTypes[50]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Pool.ProtoReflect.Descriptor instead.
+func (*Pool) Descriptor() ([]byte, []int) {
+	return file_host_v1_host_proto_rawDescGZIP(), []int{50}
+}
+
+func (x *Pool) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *Pool) GetCpuLimitMhz() uint64 {
+	if x != nil && x.CpuLimitMhz != nil {
+		return *x.CpuLimitMhz
+	}
+	return 0
+}
+
+func (x *Pool) GetMemoryLimitBytes() uint64 {
+	if x != nil && x.MemoryLimitBytes != nil {
+		return *x.MemoryLimitBytes
+	}
+	return 0
+}
+
+func (x *Pool) GetCpuReservationMhz() uint64 {
+	if x != nil {
+		return x.CpuReservationMhz
+	}
+	return 0
+}
+
+func (x *Pool) GetMemoryReservationBytes() uint64 {
+	if x != nil {
+		return x.MemoryReservationBytes
+	}
+	return 0
+}
+
+func (x *Pool) GetShares() uint32 {
+	if x != nil {
+		return x.Shares
+	}
+	return 0
+}
+
+func (x *Pool) GetMemoryLimitAllHostsBytes() uint64 {
+	if x != nil && x.MemoryLimitAllHostsBytes != nil {
+		return *x.MemoryLimitAllHostsBytes
+	}
+	return 0
+}
+
+// PoolStatus is a pool and what is in it.
+type PoolStatus struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Pool  *Pool                  `protobuf:"bytes,1,opt,name=pool,proto3" json:"pool,omitempty"` // path alone where nobody set it
+	// Processor time counts from when the pool's cgroup was made, machines that are gone included.
+	Usage               *Usage `protobuf:"bytes,2,opt,name=usage,proto3" json:"usage,omitempty"`
+	Machines            uint32 `protobuf:"varint,3,opt,name=machines,proto3" json:"machines,omitempty"`                                                    // that run
+	Vcpus               uint32 `protobuf:"varint,4,opt,name=vcpus,proto3" json:"vcpus,omitempty"`                                                          // of those
+	MemoryReservedBytes uint64 `protobuf:"varint,5,opt,name=memory_reserved_bytes,json=memoryReservedBytes,proto3" json:"memory_reserved_bytes,omitempty"` // by those
+	MemoryWantedBytes   uint64 `protobuf:"varint,6,opt,name=memory_wanted_bytes,json=memoryWantedBytes,proto3" json:"memory_wanted_bytes,omitempty"`       // by starts that the memory limit refused lately and that have not ended since
+	Periods             uint64 `protobuf:"varint,7,opt,name=periods,proto3" json:"periods,omitempty"`                                                      // of the CPU limit that the pool ran in, and those in which it used it up
+	PeriodsThrottled    uint64 `protobuf:"varint,8,opt,name=periods_throttled,json=periodsThrottled,proto3" json:"periods_throttled,omitempty"`
+	unknownFields       protoimpl.UnknownFields
+	sizeCache           protoimpl.SizeCache
+}
+
+func (x *PoolStatus) Reset() {
+	*x = PoolStatus{}
+	mi := &file_host_v1_host_proto_msgTypes[51]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PoolStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PoolStatus) ProtoMessage() {}
+
+func (x *PoolStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_host_v1_host_proto_msgTypes[51]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PoolStatus.ProtoReflect.Descriptor instead.
+func (*PoolStatus) Descriptor() ([]byte, []int) {
+	return file_host_v1_host_proto_rawDescGZIP(), []int{51}
+}
+
+func (x *PoolStatus) GetPool() *Pool {
+	if x != nil {
+		return x.Pool
+	}
+	return nil
+}
+
+func (x *PoolStatus) GetUsage() *Usage {
+	if x != nil {
+		return x.Usage
+	}
+	return nil
+}
+
+func (x *PoolStatus) GetMachines() uint32 {
+	if x != nil {
+		return x.Machines
+	}
+	return 0
+}
+
+func (x *PoolStatus) GetVcpus() uint32 {
+	if x != nil {
+		return x.Vcpus
+	}
+	return 0
+}
+
+func (x *PoolStatus) GetMemoryReservedBytes() uint64 {
+	if x != nil {
+		return x.MemoryReservedBytes
+	}
+	return 0
+}
+
+func (x *PoolStatus) GetMemoryWantedBytes() uint64 {
+	if x != nil {
+		return x.MemoryWantedBytes
+	}
+	return 0
+}
+
+func (x *PoolStatus) GetPeriods() uint64 {
+	if x != nil {
+		return x.Periods
+	}
+	return 0
+}
+
+func (x *PoolStatus) GetPeriodsThrottled() uint64 {
+	if x != nil {
+		return x.PeriodsThrottled
+	}
+	return 0
+}
+
+type SetPoolRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Pool          *Pool                  `protobuf:"bytes,1,opt,name=pool,proto3" json:"pool,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetPoolRequest) Reset() {
+	*x = SetPoolRequest{}
+	mi := &file_host_v1_host_proto_msgTypes[52]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetPoolRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetPoolRequest) ProtoMessage() {}
+
+func (x *SetPoolRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_host_v1_host_proto_msgTypes[52]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetPoolRequest.ProtoReflect.Descriptor instead.
+func (*SetPoolRequest) Descriptor() ([]byte, []int) {
+	return file_host_v1_host_proto_rawDescGZIP(), []int{52}
+}
+
+func (x *SetPoolRequest) GetPool() *Pool {
+	if x != nil {
+		return x.Pool
+	}
+	return nil
+}
+
+type DeletePoolRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Path          string                 `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeletePoolRequest) Reset() {
+	*x = DeletePoolRequest{}
+	mi := &file_host_v1_host_proto_msgTypes[53]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeletePoolRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeletePoolRequest) ProtoMessage() {}
+
+func (x *DeletePoolRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_host_v1_host_proto_msgTypes[53]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeletePoolRequest.ProtoReflect.Descriptor instead.
+func (*DeletePoolRequest) Descriptor() ([]byte, []int) {
+	return file_host_v1_host_proto_rawDescGZIP(), []int{53}
+}
+
+func (x *DeletePoolRequest) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+type DeletePoolResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeletePoolResponse) Reset() {
+	*x = DeletePoolResponse{}
+	mi := &file_host_v1_host_proto_msgTypes[54]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeletePoolResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeletePoolResponse) ProtoMessage() {}
+
+func (x *DeletePoolResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_host_v1_host_proto_msgTypes[54]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeletePoolResponse.ProtoReflect.Descriptor instead.
+func (*DeletePoolResponse) Descriptor() ([]byte, []int) {
+	return file_host_v1_host_proto_rawDescGZIP(), []int{54}
+}
+
+type ListPoolsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListPoolsRequest) Reset() {
+	*x = ListPoolsRequest{}
+	mi := &file_host_v1_host_proto_msgTypes[55]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListPoolsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListPoolsRequest) ProtoMessage() {}
+
+func (x *ListPoolsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_host_v1_host_proto_msgTypes[55]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListPoolsRequest.ProtoReflect.Descriptor instead.
+func (*ListPoolsRequest) Descriptor() ([]byte, []int) {
+	return file_host_v1_host_proto_rawDescGZIP(), []int{55}
+}
+
+type ListPoolsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Pools         []*PoolStatus          `protobuf:"bytes,1,rep,name=pools,proto3" json:"pools,omitempty"`
+	At            *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=at,proto3" json:"at,omitempty"` // when the usage was read
+	MhzPerCore    uint32                 `protobuf:"varint,3,opt,name=mhz_per_core,json=mhzPerCore,proto3" json:"mhz_per_core,omitempty"`
+	Cpus          uint32                 `protobuf:"varint,4,opt,name=cpus,proto3" json:"cpus,omitempty"` // that machines may use
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListPoolsResponse) Reset() {
+	*x = ListPoolsResponse{}
+	mi := &file_host_v1_host_proto_msgTypes[56]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListPoolsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListPoolsResponse) ProtoMessage() {}
+
+func (x *ListPoolsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_host_v1_host_proto_msgTypes[56]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListPoolsResponse.ProtoReflect.Descriptor instead.
+func (*ListPoolsResponse) Descriptor() ([]byte, []int) {
+	return file_host_v1_host_proto_rawDescGZIP(), []int{56}
+}
+
+func (x *ListPoolsResponse) GetPools() []*PoolStatus {
+	if x != nil {
+		return x.Pools
+	}
+	return nil
+}
+
+func (x *ListPoolsResponse) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
+func (x *ListPoolsResponse) GetMhzPerCore() uint32 {
+	if x != nil {
+		return x.MhzPerCore
+	}
+	return 0
+}
+
+func (x *ListPoolsResponse) GetCpus() uint32 {
+	if x != nil {
+		return x.Cpus
+	}
+	return 0
+}
+
 var File_host_v1_host_proto protoreflect.FileDescriptor
 
 const file_host_v1_host_proto_rawDesc = "" +
 	"\n" +
 	"\x12host/v1/host.proto\x12\x0fpacific.host.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1egoogle/protobuf/duration.proto\"\x10\n" +
-	"\x0eGetHostRequest\"\xab\x04\n" +
+	"\x0eGetHostRequest\"\xf7\x04\n" +
 	"\x0fGetHostResponse\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12 \n" +
@@ -3241,7 +3689,10 @@ const file_host_v1_host_proto_rawDesc = "" +
 	" \x01(\x04R\x0fmemoryUsedBytes\x122\n" +
 	"\x15memory_reserved_bytes\x18\v \x01(\x04R\x13memoryReservedBytes\x12%\n" +
 	"\x0estorage_inodes\x18\f \x01(\x04R\rstorageInodes\x12.\n" +
-	"\x13storage_free_inodes\x18\r \x01(\x04R\x11storageFreeInodes\x128\n" +
+	"\x13storage_free_inodes\x18\r \x01(\x04R\x11storageFreeInodes\x12 \n" +
+	"\fmhz_per_core\x18\x0e \x01(\rR\n" +
+	"mhzPerCore\x12(\n" +
+	"\x10cpu_reserved_mhz\x18\x0f \x01(\x04R\x0ecpuReservedMhz\x128\n" +
 	"\x18machines_cpu_nanoseconds\x18\x14 \x01(\x04R\x16machinesCpuNanoseconds\"\x15\n" +
 	"\x13GetInventoryRequest\"\xf9\x01\n" +
 	"\x14GetInventoryResponse\x12=\n" +
@@ -3369,12 +3820,13 @@ const file_host_v1_host_proto_rawDesc = "" +
 	"\adisk_id\x18\x02 \x01(\tR\x06diskId\"\x14\n" +
 	"\x12DetachDiskResponse\"'\n" +
 	"\x0fGetStatsRequest\x12\x14\n" +
-	"\x05disks\x18\x01 \x01(\bR\x05disks\"\xe8\x01\n" +
+	"\x05disks\x18\x01 \x01(\bR\x05disks\"\x9b\x02\n" +
 	"\x10GetStatsResponse\x12*\n" +
 	"\x02at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12=\n" +
 	"\x0emachines_total\x18\x02 \x01(\v2\x16.pacific.host.v1.UsageR\rmachinesTotal\x12.\n" +
 	"\x06daemon\x18\x03 \x01(\v2\x16.pacific.host.v1.UsageR\x06daemon\x129\n" +
-	"\bmachines\x18\x04 \x03(\v2\x1d.pacific.host.v1.MachineStatsR\bmachines\"\xb6\x01\n" +
+	"\bmachines\x18\x04 \x03(\v2\x1d.pacific.host.v1.MachineStatsR\bmachines\x121\n" +
+	"\x05pools\x18\x05 \x03(\v2\x1b.pacific.host.v1.PoolStatusR\x05pools\"\xb6\x01\n" +
 	"\x05Usage\x12'\n" +
 	"\x0fcpu_nanoseconds\x18\x01 \x01(\x04R\x0ecpuNanoseconds\x12!\n" +
 	"\fmemory_bytes\x18\x02 \x01(\x04R\vmemoryBytes\x127\n" +
@@ -3476,7 +3928,40 @@ const file_host_v1_host_proto_rawDesc = "" +
 	"\x05error\x18\x05 \x01(\tR\x05error\",\n" +
 	"\x12RemoveImageRequest\x12\x16\n" +
 	"\x06digest\x18\x01 \x01(\tR\x06digest\"\x15\n" +
-	"\x13RemoveImageResponse2\xb1\x01\n" +
+	"\x13RemoveImageResponse\"\x87\x03\n" +
+	"\x04Pool\x12\x12\n" +
+	"\x04path\x18\x01 \x01(\tR\x04path\x12'\n" +
+	"\rcpu_limit_mhz\x18\x02 \x01(\x04H\x00R\vcpuLimitMhz\x88\x01\x01\x121\n" +
+	"\x12memory_limit_bytes\x18\x03 \x01(\x04H\x01R\x10memoryLimitBytes\x88\x01\x01\x12.\n" +
+	"\x13cpu_reservation_mhz\x18\x04 \x01(\x04R\x11cpuReservationMhz\x128\n" +
+	"\x18memory_reservation_bytes\x18\x05 \x01(\x04R\x16memoryReservationBytes\x12\x16\n" +
+	"\x06shares\x18\x06 \x01(\rR\x06shares\x12C\n" +
+	"\x1cmemory_limit_all_hosts_bytes\x18\a \x01(\x04H\x02R\x18memoryLimitAllHostsBytes\x88\x01\x01B\x10\n" +
+	"\x0e_cpu_limit_mhzB\x15\n" +
+	"\x13_memory_limit_bytesB\x1f\n" +
+	"\x1d_memory_limit_all_hosts_bytes\"\xc2\x02\n" +
+	"\n" +
+	"PoolStatus\x12)\n" +
+	"\x04pool\x18\x01 \x01(\v2\x15.pacific.host.v1.PoolR\x04pool\x12,\n" +
+	"\x05usage\x18\x02 \x01(\v2\x16.pacific.host.v1.UsageR\x05usage\x12\x1a\n" +
+	"\bmachines\x18\x03 \x01(\rR\bmachines\x12\x14\n" +
+	"\x05vcpus\x18\x04 \x01(\rR\x05vcpus\x122\n" +
+	"\x15memory_reserved_bytes\x18\x05 \x01(\x04R\x13memoryReservedBytes\x12.\n" +
+	"\x13memory_wanted_bytes\x18\x06 \x01(\x04R\x11memoryWantedBytes\x12\x18\n" +
+	"\aperiods\x18\a \x01(\x04R\aperiods\x12+\n" +
+	"\x11periods_throttled\x18\b \x01(\x04R\x10periodsThrottled\";\n" +
+	"\x0eSetPoolRequest\x12)\n" +
+	"\x04pool\x18\x01 \x01(\v2\x15.pacific.host.v1.PoolR\x04pool\"'\n" +
+	"\x11DeletePoolRequest\x12\x12\n" +
+	"\x04path\x18\x01 \x01(\tR\x04path\"\x14\n" +
+	"\x12DeletePoolResponse\"\x12\n" +
+	"\x10ListPoolsRequest\"\xa8\x01\n" +
+	"\x11ListPoolsResponse\x121\n" +
+	"\x05pools\x18\x01 \x03(\v2\x1b.pacific.host.v1.PoolStatusR\x05pools\x12*\n" +
+	"\x02at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12 \n" +
+	"\fmhz_per_core\x18\x03 \x01(\rR\n" +
+	"mhzPerCore\x12\x12\n" +
+	"\x04cpus\x18\x04 \x01(\rR\x04cpus2\xb1\x01\n" +
 	"\x04Host\x12L\n" +
 	"\aGetHost\x12\x1f.pacific.host.v1.GetHostRequest\x1a .pacific.host.v1.GetHostResponse\x12[\n" +
 	"\fGetInventory\x12$.pacific.host.v1.GetInventoryRequest\x1a%.pacific.host.v1.GetInventoryResponse2\x86\x06\n" +
@@ -3502,7 +3987,12 @@ const file_host_v1_host_proto_rawDesc = "" +
 	"\x03Get\x12 .pacific.host.v1.GetImageRequest\x1a\x16.pacific.host.v1.Image\x12O\n" +
 	"\x04List\x12\".pacific.host.v1.ListImagesRequest\x1a#.pacific.host.v1.ListImagesResponse\x12S\n" +
 	"\x06Remove\x12#.pacific.host.v1.RemoveImageRequest\x1a$.pacific.host.v1.RemoveImageResponse\x12\\\n" +
-	"\x0eCollectGarbage\x12&.pacific.host.v1.CollectGarbageRequest\x1a\".pacific.host.v1.GarbageCollectionB\x1cZ\x1apacific/api/host/v1;hostv1b\x06proto3"
+	"\x0eCollectGarbage\x12&.pacific.host.v1.CollectGarbageRequest\x1a\".pacific.host.v1.GarbageCollection2\xf5\x01\n" +
+	"\x05Pools\x12A\n" +
+	"\aSetPool\x12\x1f.pacific.host.v1.SetPoolRequest\x1a\x15.pacific.host.v1.Pool\x12U\n" +
+	"\n" +
+	"DeletePool\x12\".pacific.host.v1.DeletePoolRequest\x1a#.pacific.host.v1.DeletePoolResponse\x12R\n" +
+	"\tListPools\x12!.pacific.host.v1.ListPoolsRequest\x1a\".pacific.host.v1.ListPoolsResponseB\x1cZ\x1apacific/api/host/v1;hostv1b\x06proto3"
 
 var (
 	file_host_v1_host_proto_rawDescOnce sync.Once
@@ -3517,7 +4007,7 @@ func file_host_v1_host_proto_rawDescGZIP() []byte {
 }
 
 var file_host_v1_host_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_host_v1_host_proto_msgTypes = make([]protoimpl.MessageInfo, 53)
+var file_host_v1_host_proto_msgTypes = make([]protoimpl.MessageInfo, 60)
 var file_host_v1_host_proto_goTypes = []any{
 	(Crx_Mode)(0),                 // 0: pacific.host.v1.Crx.Mode
 	(VirtualMachine_Phase)(0),     // 1: pacific.host.v1.VirtualMachine.Phase
@@ -3572,99 +4062,118 @@ var file_host_v1_host_proto_goTypes = []any{
 	(*GarbageCollection)(nil),     // 50: pacific.host.v1.GarbageCollection
 	(*RemoveImageRequest)(nil),    // 51: pacific.host.v1.RemoveImageRequest
 	(*RemoveImageResponse)(nil),   // 52: pacific.host.v1.RemoveImageResponse
-	nil,                           // 53: pacific.host.v1.InventoryMachine.LabelsEntry
-	nil,                           // 54: pacific.host.v1.VirtualMachineSpec.LabelsEntry
-	nil,                           // 55: pacific.host.v1.Disk.LabelsEntry
-	(*timestamppb.Timestamp)(nil), // 56: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 57: google.protobuf.Duration
+	(*Pool)(nil),                  // 53: pacific.host.v1.Pool
+	(*PoolStatus)(nil),            // 54: pacific.host.v1.PoolStatus
+	(*SetPoolRequest)(nil),        // 55: pacific.host.v1.SetPoolRequest
+	(*DeletePoolRequest)(nil),     // 56: pacific.host.v1.DeletePoolRequest
+	(*DeletePoolResponse)(nil),    // 57: pacific.host.v1.DeletePoolResponse
+	(*ListPoolsRequest)(nil),      // 58: pacific.host.v1.ListPoolsRequest
+	(*ListPoolsResponse)(nil),     // 59: pacific.host.v1.ListPoolsResponse
+	nil,                           // 60: pacific.host.v1.InventoryMachine.LabelsEntry
+	nil,                           // 61: pacific.host.v1.VirtualMachineSpec.LabelsEntry
+	nil,                           // 62: pacific.host.v1.Disk.LabelsEntry
+	(*timestamppb.Timestamp)(nil), // 63: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 64: google.protobuf.Duration
 }
 var file_host_v1_host_proto_depIdxs = []int32{
 	7,  // 0: pacific.host.v1.GetInventoryResponse.machines:type_name -> pacific.host.v1.InventoryMachine
 	8,  // 1: pacific.host.v1.GetInventoryResponse.taps:type_name -> pacific.host.v1.InventoryItem
 	8,  // 2: pacific.host.v1.GetInventoryResponse.disks:type_name -> pacific.host.v1.InventoryItem
 	8,  // 3: pacific.host.v1.GetInventoryResponse.cgroups:type_name -> pacific.host.v1.InventoryItem
-	53, // 4: pacific.host.v1.InventoryMachine.labels:type_name -> pacific.host.v1.InventoryMachine.LabelsEntry
+	60, // 4: pacific.host.v1.InventoryMachine.labels:type_name -> pacific.host.v1.InventoryMachine.LabelsEntry
 	10, // 5: pacific.host.v1.VirtualMachineSpec.crx:type_name -> pacific.host.v1.Crx
 	11, // 6: pacific.host.v1.VirtualMachineSpec.guest:type_name -> pacific.host.v1.Guest
 	12, // 7: pacific.host.v1.VirtualMachineSpec.ports:type_name -> pacific.host.v1.Port
 	13, // 8: pacific.host.v1.VirtualMachineSpec.disks:type_name -> pacific.host.v1.DiskAttachment
-	54, // 9: pacific.host.v1.VirtualMachineSpec.labels:type_name -> pacific.host.v1.VirtualMachineSpec.LabelsEntry
+	61, // 9: pacific.host.v1.VirtualMachineSpec.labels:type_name -> pacific.host.v1.VirtualMachineSpec.LabelsEntry
 	0,  // 10: pacific.host.v1.Crx.mode:type_name -> pacific.host.v1.Crx.Mode
 	9,  // 11: pacific.host.v1.VirtualMachine.spec:type_name -> pacific.host.v1.VirtualMachineSpec
 	1,  // 12: pacific.host.v1.VirtualMachine.phase:type_name -> pacific.host.v1.VirtualMachine.Phase
-	56, // 13: pacific.host.v1.VirtualMachine.started_at:type_name -> google.protobuf.Timestamp
+	63, // 13: pacific.host.v1.VirtualMachine.started_at:type_name -> google.protobuf.Timestamp
 	15, // 14: pacific.host.v1.VirtualMachine.last_exit:type_name -> pacific.host.v1.Exit
 	16, // 15: pacific.host.v1.VirtualMachine.ports:type_name -> pacific.host.v1.PortStatus
-	56, // 16: pacific.host.v1.VirtualMachine.guest_ready_at:type_name -> google.protobuf.Timestamp
-	56, // 17: pacific.host.v1.Exit.at:type_name -> google.protobuf.Timestamp
+	63, // 16: pacific.host.v1.VirtualMachine.guest_ready_at:type_name -> google.protobuf.Timestamp
+	63, // 17: pacific.host.v1.Exit.at:type_name -> google.protobuf.Timestamp
 	9,  // 18: pacific.host.v1.CreateRequest.spec:type_name -> pacific.host.v1.VirtualMachineSpec
-	57, // 19: pacific.host.v1.StopRequest.grace:type_name -> google.protobuf.Duration
+	64, // 19: pacific.host.v1.StopRequest.grace:type_name -> google.protobuf.Duration
 	14, // 20: pacific.host.v1.ListResponse.machines:type_name -> pacific.host.v1.VirtualMachine
 	2,  // 21: pacific.host.v1.WatchEvent.type:type_name -> pacific.host.v1.WatchEvent.Type
 	14, // 22: pacific.host.v1.WatchEvent.machine:type_name -> pacific.host.v1.VirtualMachine
 	13, // 23: pacific.host.v1.AttachDiskRequest.disk:type_name -> pacific.host.v1.DiskAttachment
-	56, // 24: pacific.host.v1.GetStatsResponse.at:type_name -> google.protobuf.Timestamp
+	63, // 24: pacific.host.v1.GetStatsResponse.at:type_name -> google.protobuf.Timestamp
 	32, // 25: pacific.host.v1.GetStatsResponse.machines_total:type_name -> pacific.host.v1.Usage
 	32, // 26: pacific.host.v1.GetStatsResponse.daemon:type_name -> pacific.host.v1.Usage
 	33, // 27: pacific.host.v1.GetStatsResponse.machines:type_name -> pacific.host.v1.MachineStats
-	32, // 28: pacific.host.v1.MachineStats.usage:type_name -> pacific.host.v1.Usage
-	34, // 29: pacific.host.v1.MachineStats.disks:type_name -> pacific.host.v1.DiskTraffic
-	35, // 30: pacific.host.v1.MachineStats.ports:type_name -> pacific.host.v1.PortTraffic
-	55, // 31: pacific.host.v1.Disk.labels:type_name -> pacific.host.v1.Disk.LabelsEntry
-	36, // 32: pacific.host.v1.CreateDiskRequest.disk:type_name -> pacific.host.v1.Disk
-	36, // 33: pacific.host.v1.ListDisksResponse.disks:type_name -> pacific.host.v1.Disk
-	43, // 34: pacific.host.v1.PullRequest.credentials:type_name -> pacific.host.v1.RegistryCredentials
-	45, // 35: pacific.host.v1.PullProgress.image:type_name -> pacific.host.v1.Image
-	56, // 36: pacific.host.v1.Image.pulled_at:type_name -> google.protobuf.Timestamp
-	56, // 37: pacific.host.v1.Image.last_used_at:type_name -> google.protobuf.Timestamp
-	45, // 38: pacific.host.v1.ListImagesResponse.images:type_name -> pacific.host.v1.Image
-	50, // 39: pacific.host.v1.ListImagesResponse.last_collection:type_name -> pacific.host.v1.GarbageCollection
-	56, // 40: pacific.host.v1.GarbageCollection.at:type_name -> google.protobuf.Timestamp
-	3,  // 41: pacific.host.v1.Host.GetHost:input_type -> pacific.host.v1.GetHostRequest
-	5,  // 42: pacific.host.v1.Host.GetInventory:input_type -> pacific.host.v1.GetInventoryRequest
-	17, // 43: pacific.host.v1.VirtualMachines.Create:input_type -> pacific.host.v1.CreateRequest
-	18, // 44: pacific.host.v1.VirtualMachines.Start:input_type -> pacific.host.v1.StartRequest
-	19, // 45: pacific.host.v1.VirtualMachines.Stop:input_type -> pacific.host.v1.StopRequest
-	20, // 46: pacific.host.v1.VirtualMachines.Destroy:input_type -> pacific.host.v1.DestroyRequest
-	22, // 47: pacific.host.v1.VirtualMachines.Get:input_type -> pacific.host.v1.GetRequest
-	23, // 48: pacific.host.v1.VirtualMachines.List:input_type -> pacific.host.v1.ListRequest
-	25, // 49: pacific.host.v1.VirtualMachines.Watch:input_type -> pacific.host.v1.WatchRequest
-	27, // 50: pacific.host.v1.VirtualMachines.AttachDisk:input_type -> pacific.host.v1.AttachDiskRequest
-	28, // 51: pacific.host.v1.VirtualMachines.DetachDisk:input_type -> pacific.host.v1.DetachDiskRequest
-	30, // 52: pacific.host.v1.VirtualMachines.GetStats:input_type -> pacific.host.v1.GetStatsRequest
-	37, // 53: pacific.host.v1.Disks.Create:input_type -> pacific.host.v1.CreateDiskRequest
-	38, // 54: pacific.host.v1.Disks.Delete:input_type -> pacific.host.v1.DeleteDiskRequest
-	40, // 55: pacific.host.v1.Disks.List:input_type -> pacific.host.v1.ListDisksRequest
-	42, // 56: pacific.host.v1.Images.Pull:input_type -> pacific.host.v1.PullRequest
-	46, // 57: pacific.host.v1.Images.Get:input_type -> pacific.host.v1.GetImageRequest
-	47, // 58: pacific.host.v1.Images.List:input_type -> pacific.host.v1.ListImagesRequest
-	51, // 59: pacific.host.v1.Images.Remove:input_type -> pacific.host.v1.RemoveImageRequest
-	49, // 60: pacific.host.v1.Images.CollectGarbage:input_type -> pacific.host.v1.CollectGarbageRequest
-	4,  // 61: pacific.host.v1.Host.GetHost:output_type -> pacific.host.v1.GetHostResponse
-	6,  // 62: pacific.host.v1.Host.GetInventory:output_type -> pacific.host.v1.GetInventoryResponse
-	14, // 63: pacific.host.v1.VirtualMachines.Create:output_type -> pacific.host.v1.VirtualMachine
-	14, // 64: pacific.host.v1.VirtualMachines.Start:output_type -> pacific.host.v1.VirtualMachine
-	14, // 65: pacific.host.v1.VirtualMachines.Stop:output_type -> pacific.host.v1.VirtualMachine
-	21, // 66: pacific.host.v1.VirtualMachines.Destroy:output_type -> pacific.host.v1.DestroyResponse
-	14, // 67: pacific.host.v1.VirtualMachines.Get:output_type -> pacific.host.v1.VirtualMachine
-	24, // 68: pacific.host.v1.VirtualMachines.List:output_type -> pacific.host.v1.ListResponse
-	26, // 69: pacific.host.v1.VirtualMachines.Watch:output_type -> pacific.host.v1.WatchEvent
-	13, // 70: pacific.host.v1.VirtualMachines.AttachDisk:output_type -> pacific.host.v1.DiskAttachment
-	29, // 71: pacific.host.v1.VirtualMachines.DetachDisk:output_type -> pacific.host.v1.DetachDiskResponse
-	31, // 72: pacific.host.v1.VirtualMachines.GetStats:output_type -> pacific.host.v1.GetStatsResponse
-	36, // 73: pacific.host.v1.Disks.Create:output_type -> pacific.host.v1.Disk
-	39, // 74: pacific.host.v1.Disks.Delete:output_type -> pacific.host.v1.DeleteDiskResponse
-	41, // 75: pacific.host.v1.Disks.List:output_type -> pacific.host.v1.ListDisksResponse
-	44, // 76: pacific.host.v1.Images.Pull:output_type -> pacific.host.v1.PullProgress
-	45, // 77: pacific.host.v1.Images.Get:output_type -> pacific.host.v1.Image
-	48, // 78: pacific.host.v1.Images.List:output_type -> pacific.host.v1.ListImagesResponse
-	52, // 79: pacific.host.v1.Images.Remove:output_type -> pacific.host.v1.RemoveImageResponse
-	50, // 80: pacific.host.v1.Images.CollectGarbage:output_type -> pacific.host.v1.GarbageCollection
-	61, // [61:81] is the sub-list for method output_type
-	41, // [41:61] is the sub-list for method input_type
-	41, // [41:41] is the sub-list for extension type_name
-	41, // [41:41] is the sub-list for extension extendee
-	0,  // [0:41] is the sub-list for field type_name
+	54, // 28: pacific.host.v1.GetStatsResponse.pools:type_name -> pacific.host.v1.PoolStatus
+	32, // 29: pacific.host.v1.MachineStats.usage:type_name -> pacific.host.v1.Usage
+	34, // 30: pacific.host.v1.MachineStats.disks:type_name -> pacific.host.v1.DiskTraffic
+	35, // 31: pacific.host.v1.MachineStats.ports:type_name -> pacific.host.v1.PortTraffic
+	62, // 32: pacific.host.v1.Disk.labels:type_name -> pacific.host.v1.Disk.LabelsEntry
+	36, // 33: pacific.host.v1.CreateDiskRequest.disk:type_name -> pacific.host.v1.Disk
+	36, // 34: pacific.host.v1.ListDisksResponse.disks:type_name -> pacific.host.v1.Disk
+	43, // 35: pacific.host.v1.PullRequest.credentials:type_name -> pacific.host.v1.RegistryCredentials
+	45, // 36: pacific.host.v1.PullProgress.image:type_name -> pacific.host.v1.Image
+	63, // 37: pacific.host.v1.Image.pulled_at:type_name -> google.protobuf.Timestamp
+	63, // 38: pacific.host.v1.Image.last_used_at:type_name -> google.protobuf.Timestamp
+	45, // 39: pacific.host.v1.ListImagesResponse.images:type_name -> pacific.host.v1.Image
+	50, // 40: pacific.host.v1.ListImagesResponse.last_collection:type_name -> pacific.host.v1.GarbageCollection
+	63, // 41: pacific.host.v1.GarbageCollection.at:type_name -> google.protobuf.Timestamp
+	53, // 42: pacific.host.v1.PoolStatus.pool:type_name -> pacific.host.v1.Pool
+	32, // 43: pacific.host.v1.PoolStatus.usage:type_name -> pacific.host.v1.Usage
+	53, // 44: pacific.host.v1.SetPoolRequest.pool:type_name -> pacific.host.v1.Pool
+	54, // 45: pacific.host.v1.ListPoolsResponse.pools:type_name -> pacific.host.v1.PoolStatus
+	63, // 46: pacific.host.v1.ListPoolsResponse.at:type_name -> google.protobuf.Timestamp
+	3,  // 47: pacific.host.v1.Host.GetHost:input_type -> pacific.host.v1.GetHostRequest
+	5,  // 48: pacific.host.v1.Host.GetInventory:input_type -> pacific.host.v1.GetInventoryRequest
+	17, // 49: pacific.host.v1.VirtualMachines.Create:input_type -> pacific.host.v1.CreateRequest
+	18, // 50: pacific.host.v1.VirtualMachines.Start:input_type -> pacific.host.v1.StartRequest
+	19, // 51: pacific.host.v1.VirtualMachines.Stop:input_type -> pacific.host.v1.StopRequest
+	20, // 52: pacific.host.v1.VirtualMachines.Destroy:input_type -> pacific.host.v1.DestroyRequest
+	22, // 53: pacific.host.v1.VirtualMachines.Get:input_type -> pacific.host.v1.GetRequest
+	23, // 54: pacific.host.v1.VirtualMachines.List:input_type -> pacific.host.v1.ListRequest
+	25, // 55: pacific.host.v1.VirtualMachines.Watch:input_type -> pacific.host.v1.WatchRequest
+	27, // 56: pacific.host.v1.VirtualMachines.AttachDisk:input_type -> pacific.host.v1.AttachDiskRequest
+	28, // 57: pacific.host.v1.VirtualMachines.DetachDisk:input_type -> pacific.host.v1.DetachDiskRequest
+	30, // 58: pacific.host.v1.VirtualMachines.GetStats:input_type -> pacific.host.v1.GetStatsRequest
+	37, // 59: pacific.host.v1.Disks.Create:input_type -> pacific.host.v1.CreateDiskRequest
+	38, // 60: pacific.host.v1.Disks.Delete:input_type -> pacific.host.v1.DeleteDiskRequest
+	40, // 61: pacific.host.v1.Disks.List:input_type -> pacific.host.v1.ListDisksRequest
+	42, // 62: pacific.host.v1.Images.Pull:input_type -> pacific.host.v1.PullRequest
+	46, // 63: pacific.host.v1.Images.Get:input_type -> pacific.host.v1.GetImageRequest
+	47, // 64: pacific.host.v1.Images.List:input_type -> pacific.host.v1.ListImagesRequest
+	51, // 65: pacific.host.v1.Images.Remove:input_type -> pacific.host.v1.RemoveImageRequest
+	49, // 66: pacific.host.v1.Images.CollectGarbage:input_type -> pacific.host.v1.CollectGarbageRequest
+	55, // 67: pacific.host.v1.Pools.SetPool:input_type -> pacific.host.v1.SetPoolRequest
+	56, // 68: pacific.host.v1.Pools.DeletePool:input_type -> pacific.host.v1.DeletePoolRequest
+	58, // 69: pacific.host.v1.Pools.ListPools:input_type -> pacific.host.v1.ListPoolsRequest
+	4,  // 70: pacific.host.v1.Host.GetHost:output_type -> pacific.host.v1.GetHostResponse
+	6,  // 71: pacific.host.v1.Host.GetInventory:output_type -> pacific.host.v1.GetInventoryResponse
+	14, // 72: pacific.host.v1.VirtualMachines.Create:output_type -> pacific.host.v1.VirtualMachine
+	14, // 73: pacific.host.v1.VirtualMachines.Start:output_type -> pacific.host.v1.VirtualMachine
+	14, // 74: pacific.host.v1.VirtualMachines.Stop:output_type -> pacific.host.v1.VirtualMachine
+	21, // 75: pacific.host.v1.VirtualMachines.Destroy:output_type -> pacific.host.v1.DestroyResponse
+	14, // 76: pacific.host.v1.VirtualMachines.Get:output_type -> pacific.host.v1.VirtualMachine
+	24, // 77: pacific.host.v1.VirtualMachines.List:output_type -> pacific.host.v1.ListResponse
+	26, // 78: pacific.host.v1.VirtualMachines.Watch:output_type -> pacific.host.v1.WatchEvent
+	13, // 79: pacific.host.v1.VirtualMachines.AttachDisk:output_type -> pacific.host.v1.DiskAttachment
+	29, // 80: pacific.host.v1.VirtualMachines.DetachDisk:output_type -> pacific.host.v1.DetachDiskResponse
+	31, // 81: pacific.host.v1.VirtualMachines.GetStats:output_type -> pacific.host.v1.GetStatsResponse
+	36, // 82: pacific.host.v1.Disks.Create:output_type -> pacific.host.v1.Disk
+	39, // 83: pacific.host.v1.Disks.Delete:output_type -> pacific.host.v1.DeleteDiskResponse
+	41, // 84: pacific.host.v1.Disks.List:output_type -> pacific.host.v1.ListDisksResponse
+	44, // 85: pacific.host.v1.Images.Pull:output_type -> pacific.host.v1.PullProgress
+	45, // 86: pacific.host.v1.Images.Get:output_type -> pacific.host.v1.Image
+	48, // 87: pacific.host.v1.Images.List:output_type -> pacific.host.v1.ListImagesResponse
+	52, // 88: pacific.host.v1.Images.Remove:output_type -> pacific.host.v1.RemoveImageResponse
+	50, // 89: pacific.host.v1.Images.CollectGarbage:output_type -> pacific.host.v1.GarbageCollection
+	53, // 90: pacific.host.v1.Pools.SetPool:output_type -> pacific.host.v1.Pool
+	57, // 91: pacific.host.v1.Pools.DeletePool:output_type -> pacific.host.v1.DeletePoolResponse
+	59, // 92: pacific.host.v1.Pools.ListPools:output_type -> pacific.host.v1.ListPoolsResponse
+	70, // [70:93] is the sub-list for method output_type
+	47, // [47:70] is the sub-list for method input_type
+	47, // [47:47] is the sub-list for extension type_name
+	47, // [47:47] is the sub-list for extension extendee
+	0,  // [0:47] is the sub-list for field type_name
 }
 
 func init() { file_host_v1_host_proto_init() }
@@ -3676,15 +4185,16 @@ func file_host_v1_host_proto_init() {
 		(*VirtualMachineSpec_Crx)(nil),
 		(*VirtualMachineSpec_Guest)(nil),
 	}
+	file_host_v1_host_proto_msgTypes[50].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_host_v1_host_proto_rawDesc), len(file_host_v1_host_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   53,
+			NumMessages:   60,
 			NumExtensions: 0,
-			NumServices:   4,
+			NumServices:   5,
 		},
 		GoTypes:           file_host_v1_host_proto_goTypes,
 		DependencyIndexes: file_host_v1_host_proto_depIdxs,

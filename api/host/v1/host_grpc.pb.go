@@ -1094,3 +1094,195 @@ var Images_ServiceDesc = grpc.ServiceDesc{
 	},
 	Metadata: "host/v1/host.proto",
 }
+
+const (
+	Pools_SetPool_FullMethodName    = "/pacific.host.v1.Pools/SetPool"
+	Pools_DeletePool_FullMethodName = "/pacific.host.v1.Pools/DeletePool"
+	Pools_ListPools_FullMethodName  = "/pacific.host.v1.Pools/ListPools"
+)
+
+// PoolsClient is the client API for Pools service.
+//
+// For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
+//
+// Pools are the host's resource pools. All machines whose resource_pool is a pool's path or below it run in its cgroup. A machine may
+// name a pool that nobody has set: it has no limit, and weighs as much as what is in it.
+type PoolsClient interface {
+	// SetPool makes a pool, or changes it at once for what runs in it. A memory limit below what runs in it refuses starts and is reached
+	// when machines end; nothing is killed. RESOURCE_EXHAUSTED where the reservations do not fit the host.
+	SetPool(ctx context.Context, in *SetPoolRequest, opts ...grpc.CallOption) (*Pool, error)
+	// DeletePool takes limits, reservations and shares away. What runs in the pool runs on.
+	DeletePool(ctx context.Context, in *DeletePoolRequest, opts ...grpc.CallOption) (*DeletePoolResponse, error)
+	// ListPools returns the pools that were set or have machines, by path.
+	ListPools(ctx context.Context, in *ListPoolsRequest, opts ...grpc.CallOption) (*ListPoolsResponse, error)
+}
+
+type poolsClient struct {
+	cc grpc.ClientConnInterface
+}
+
+func NewPoolsClient(cc grpc.ClientConnInterface) PoolsClient {
+	return &poolsClient{cc}
+}
+
+func (c *poolsClient) SetPool(ctx context.Context, in *SetPoolRequest, opts ...grpc.CallOption) (*Pool, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Pool)
+	err := c.cc.Invoke(ctx, Pools_SetPool_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *poolsClient) DeletePool(ctx context.Context, in *DeletePoolRequest, opts ...grpc.CallOption) (*DeletePoolResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DeletePoolResponse)
+	err := c.cc.Invoke(ctx, Pools_DeletePool_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *poolsClient) ListPools(ctx context.Context, in *ListPoolsRequest, opts ...grpc.CallOption) (*ListPoolsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListPoolsResponse)
+	err := c.cc.Invoke(ctx, Pools_ListPools_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// PoolsServer is the server API for Pools service.
+// All implementations must embed UnimplementedPoolsServer
+// for forward compatibility.
+//
+// Pools are the host's resource pools. All machines whose resource_pool is a pool's path or below it run in its cgroup. A machine may
+// name a pool that nobody has set: it has no limit, and weighs as much as what is in it.
+type PoolsServer interface {
+	// SetPool makes a pool, or changes it at once for what runs in it. A memory limit below what runs in it refuses starts and is reached
+	// when machines end; nothing is killed. RESOURCE_EXHAUSTED where the reservations do not fit the host.
+	SetPool(context.Context, *SetPoolRequest) (*Pool, error)
+	// DeletePool takes limits, reservations and shares away. What runs in the pool runs on.
+	DeletePool(context.Context, *DeletePoolRequest) (*DeletePoolResponse, error)
+	// ListPools returns the pools that were set or have machines, by path.
+	ListPools(context.Context, *ListPoolsRequest) (*ListPoolsResponse, error)
+	mustEmbedUnimplementedPoolsServer()
+}
+
+// UnimplementedPoolsServer must be embedded to have
+// forward compatible implementations.
+//
+// NOTE: this should be embedded by value instead of pointer to avoid a nil
+// pointer dereference when methods are called.
+type UnimplementedPoolsServer struct{}
+
+func (UnimplementedPoolsServer) SetPool(context.Context, *SetPoolRequest) (*Pool, error) {
+	return nil, status.Error(codes.Unimplemented, "method SetPool not implemented")
+}
+func (UnimplementedPoolsServer) DeletePool(context.Context, *DeletePoolRequest) (*DeletePoolResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DeletePool not implemented")
+}
+func (UnimplementedPoolsServer) ListPools(context.Context, *ListPoolsRequest) (*ListPoolsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListPools not implemented")
+}
+func (UnimplementedPoolsServer) mustEmbedUnimplementedPoolsServer() {}
+func (UnimplementedPoolsServer) testEmbeddedByValue()               {}
+
+// UnsafePoolsServer may be embedded to opt out of forward compatibility for this service.
+// Use of this interface is not recommended, as added methods to PoolsServer will
+// result in compilation errors.
+type UnsafePoolsServer interface {
+	mustEmbedUnimplementedPoolsServer()
+}
+
+func RegisterPoolsServer(s grpc.ServiceRegistrar, srv PoolsServer) {
+	// If the following call panics, it indicates UnimplementedPoolsServer was
+	// embedded by pointer and is nil.  This will cause panics if an
+	// unimplemented method is ever invoked, so we test this at initialization
+	// time to prevent it from happening at runtime later due to I/O.
+	if t, ok := srv.(interface{ testEmbeddedByValue() }); ok {
+		t.testEmbeddedByValue()
+	}
+	s.RegisterService(&Pools_ServiceDesc, srv)
+}
+
+func _Pools_SetPool_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SetPoolRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PoolsServer).SetPool(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Pools_SetPool_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PoolsServer).SetPool(ctx, req.(*SetPoolRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Pools_DeletePool_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DeletePoolRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PoolsServer).DeletePool(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Pools_DeletePool_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PoolsServer).DeletePool(ctx, req.(*DeletePoolRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Pools_ListPools_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListPoolsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PoolsServer).ListPools(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Pools_ListPools_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PoolsServer).ListPools(ctx, req.(*ListPoolsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+// Pools_ServiceDesc is the grpc.ServiceDesc for Pools service.
+// It's only intended for direct use with grpc.RegisterService,
+// and not to be introspected or modified (even as a copy)
+var Pools_ServiceDesc = grpc.ServiceDesc{
+	ServiceName: "pacific.host.v1.Pools",
+	HandlerType: (*PoolsServer)(nil),
+	Methods: []grpc.MethodDesc{
+		{
+			MethodName: "SetPool",
+			Handler:    _Pools_SetPool_Handler,
+		},
+		{
+			MethodName: "DeletePool",
+			Handler:    _Pools_DeletePool_Handler,
+		},
+		{
+			MethodName: "ListPools",
+			Handler:    _Pools_ListPools_Handler,
+		},
+	},
+	Streams:  []grpc.StreamDesc{},
+	Metadata: "host/v1/host.proto",
+}

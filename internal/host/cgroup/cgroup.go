@@ -3,7 +3,7 @@
 //	<parent>/<resource pool>/<machine id>.vm
 //	<parent>/<standby id>.standby
 //
-// The suffix tells machines from pools. A pool's group exists while it has machines. The second is of a machine that waits to be
+// The suffix tells machines from pools. A pool's group exists while it has machines, that of a pool with limits until those are taken away. The second is of a machine that waits to be
 // taken over. Its process moves to the group of the machine that takes it over; memory that it has taken stays in
 // the old group, which therefore lives as long as the machine.
 package cgroup
@@ -46,9 +46,13 @@ type Limits struct {
 
 // Tree is the part of the hierarchies below one parent.
 type Tree struct {
+	// Processors that the pools have together; 0 for one.
+	Processors float64
+
 	parent string
 	// mu keeps a pool from being deleted while a machine is put into it.
-	mu sync.Mutex
+	mu    sync.Mutex
+	pools map[string]PoolLimits // by path below parent
 }
 
 // New returns the tree below parent, e.g. "/pacific/host-1".
@@ -88,7 +92,7 @@ func (t *Tree) Place(path string, limits Limits, pid int) error {
 	if err := group.Apply(pid); err != nil {
 		return fmt.Errorf("put process %d into cgroup %s: %w", pid, path, err)
 	}
-	if err := t.weigh(filepath.Dir(path)); err != nil {
+	if err := t.weigh(); err != nil {
 		return fmt.Errorf("weigh the pools of cgroup %s: %w", path, err)
 	}
 	return setOOMScore(pid, limits.OOMScoreAdj)
@@ -140,7 +144,7 @@ func (t *Tree) Remove(path string) error {
 		}
 		t.prune(root, filepath.Dir(path))
 	}
-	if err := t.weigh(filepath.Dir(path)); err != nil {
+	if err := t.weigh(); err != nil {
 		return fmt.Errorf("weigh the pools of cgroup %s: %w", path, err)
 	}
 	return nil
@@ -148,7 +152,7 @@ func (t *Tree) Remove(path string) error {
 
 func (t *Tree) prune(root, pool string) {
 	for len(pool) >= len(t.parent) && pool != "/" {
-		if !removeEmpty(filepath.Join(root, pool)) {
+		if t.isPool(pool) || !removeEmpty(filepath.Join(root, pool)) {
 			return
 		}
 		pool = filepath.Dir(pool)
@@ -175,7 +179,9 @@ func (t *Tree) Tidy() error {
 			return err
 		}
 		for _, pool := range slices.Backward(pools) { // those below come first
-			removeEmpty(pool)
+			if !t.isPool(strings.TrimPrefix(pool, root)) {
+				removeEmpty(pool)
+			}
 		}
 	}
 	return nil

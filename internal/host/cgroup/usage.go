@@ -17,9 +17,11 @@ type Usage struct {
 	MemoryBytes    uint64
 	WorkingSet     uint64 // bytes of memory without file pages that were not used lately
 	RSS            uint64 // bytes of anonymous memory
+	// Periods of a limit of processor time that the group ran in, and those in which it used it up.
+	Periods, ThrottledPeriods uint64
 }
 
-// Usage of a machine's group.
+// Usage of the group of a machine or a pool.
 func (t *Tree) Usage(path string) (Usage, error) {
 	group, err := manager.New(&cgroups.Cgroup{Path: path, Resources: &cgroups.Resources{SkipDevices: true}})
 	if err != nil {
@@ -55,5 +57,6 @@ func usageOf(s *cgroups.Stats) Usage {
 		MemoryBytes:    memory.Usage.Usage,
 		WorkingSet:     memory.Usage.Usage - min(inactive, memory.Usage.Usage),
 		RSS:            cmp.Or(memory.Stats["total_rss"], memory.Stats["anon"]),
+		Periods:        s.CpuStats.ThrottlingData.Periods, ThrottledPeriods: s.CpuStats.ThrottlingData.ThrottledPeriods,
 	}
 }
