@@ -18,11 +18,13 @@ import (
 	"pacific/internal/host/cgroup"
 	"pacific/internal/host/crx"
 	"pacific/internal/host/disk"
+	"pacific/internal/host/frequency"
 	"pacific/internal/host/image"
 	"pacific/internal/host/image/layercache"
 	"pacific/internal/host/inventory"
 	"pacific/internal/host/machine"
 	"pacific/internal/host/metrics"
+	"pacific/internal/host/pool"
 	"pacific/internal/host/server"
 	"pacific/internal/host/standby"
 	"pacific/internal/host/template"
@@ -54,6 +56,10 @@ func Run(ctx context.Context, o *Options) error {
 	if d.machines, err = machine.Open(d.config); err != nil {
 		return fmt.Errorf("bring machines and host together: %w", err)
 	}
+	if err := d.config.Pools.Commit(d.machines.Members()); err != nil {
+		slog.Error("resource pools are not as wanted; trying again", "err", err)
+	}
+	defer background(ctx, func(ctx context.Context) { d.config.Pools.Run(ctx, d.machines.Members) })()
 	d.disks.GuardBy(d.machines.DiskUser)
 	if d.config.Standbys != nil {
 		d.config.Standbys.Room = d.machines.Room
@@ -148,10 +154,18 @@ func assemble(o *Options) (*daemon, error) {
 		qemu:  &qemu.QEMU{Binary: binary, Plugin: o.plugin()},
 		disks: disks, images: images, accelerator: newChosen(o.Accelerator),
 	}
+	cgroups := cgroup.New(o.CgroupParent)
+	cgroups.Processors = float64(o.CPUs)
+	pools, err := pool.Open(pool.Config{
+		HostName: o.Name, StateDir: o.StateDir, Cgroups: cgroups, MHzPerCore: frequency.Nominal(os.DirFS("/")), CPUs: o.CPUs, MemoryBytes: o.MemoryBytes,
+	})
+	if err != nil {
+		return nil, err
+	}
 	d.config = machine.Config{
 		HostName: o.Name, StateDir: o.StateDir, RunDir: o.RunDir, CPUs: o.CPUs, MemoryBytes: o.MemoryBytes,
 		VMM: d.qemu, Accelerator: d.accelerator.wait,
-		Cgroups: cgroup.New(o.CgroupParent), Guest: guest, Initrds: initrds, TSCKHz: crx.MeasureTSC(),
+		Cgroups: cgroups, Pools: pools, Guest: guest, Initrds: initrds, TSCKHz: crx.MeasureTSC(),
 		Resolvers: []machine.DiskResolver{disks, images}, Disks: disks,
 	}
 	defaults, err := o.templates()
@@ -203,6 +217,7 @@ func (d *daemon) serve(ctx context.Context, o *Options, images *image.Service) e
 			Accelerator: d.accelerator.get,
 		},
 		Machines: &server.Machines{Manager: d.machines},
+		Pools:    &server.Pools{Manager: d.machines},
 		Disks:    &server.Disks{Store: d.disks},
 		Images:   images,
 	})

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -36,6 +37,24 @@ func (t *Tree) SetPool(pool string, limits PoolLimits) error {
 	return t.bound()
 }
 
+// SetPools makes these the pools that there are, as SetPool and RemovePool do.
+func (t *Tree) SetPools(pools map[string]PoolLimits) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	before := t.pools
+	t.pools = maps.Clone(pools)
+	err := t.bound()
+	for pool := range before {
+		if _, ok := pools[pool]; ok || err != nil {
+			continue
+		}
+		for _, root := range roots() {
+			t.prune(root, t.PoolPath(pool))
+		}
+	}
+	return err
+}
+
 // RemovePool takes the limits away, and the group when there is nothing in it.
 func (t *Tree) RemovePool(pool string) error {
 	t.mu.Lock()
@@ -50,13 +69,6 @@ func (t *Tree) RemovePool(pool string) error {
 	return nil
 }
 
-// Bound brings all pools to their limits, whatever they have: those too that nobody set and that an earlier hostd left with some.
-func (t *Tree) Bound() error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.bound()
-}
-
 // PoolPath is the path of a pool's group.
 func (t *Tree) PoolPath(pool string) string { return filepath.Join(t.parent, filepath.Join("/", pool)) }
 
@@ -65,6 +77,7 @@ func (t *Tree) isPool(path string) bool {
 	return ok
 }
 
+// bound brings all pools to their limits: those too that nobody set, since an earlier hostd may have left them some.
 func (t *Tree) bound() error {
 	for pool := range t.pools {
 		if err := t.ensure(pool); err != nil {

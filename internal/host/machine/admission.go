@@ -1,10 +1,15 @@
 package machine
 
 import (
+	"context"
+	"errors"
+	"time"
+
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	hostv1 "pacific/api/host/v1"
+	"pacific/internal/host/pool"
 )
 
 // admissible refuses a machine that this host can never run.
@@ -36,25 +41,73 @@ func reservation(spec *hostv1.VirtualMachineSpec) uint64 {
 	return spec.GetMemoryBytes()
 }
 
-// Reserved is the memory that running machines are guaranteed together, with what standby machines take until somebody needs it.
+// Reserved is the memory that running machines and resource pools are guaranteed together, with what standby machines take until somebody
+// needs it.
 func (m *Manager) Reserved() uint64 {
+	return m.Pools.Reserved(m.Members()) + m.Standbys.Bytes()
+}
+
+// Members of the resource pools are the machines that run or are about to.
+func (m *Manager) Members() []pool.Member {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.reserved("") + m.Standbys.Bytes()
+	return m.members("")
 }
 
-// reserved leaves out one machine; called with the lock held.
-func (m *Manager) reserved(except string) uint64 {
-	var sum uint64
+// members leaves out one machine; called with the lock held.
+func (m *Manager) members(except string) []pool.Member {
+	var all []pool.Member
 	for id, other := range m.actors {
-		if id != except && (m.admitted[id] || other.state().Phase.Active()) {
-			sum += reservation(other.record.Spec)
+		if id == except {
+			continue
+		}
+		if record := other.snapshot(); m.admitted[id] || record.State.Phase.Active() {
+			all = append(all, member(record))
 		}
 	}
-	return sum
+	return all
 }
 
-// admit keeps the reservations of running machines within the host's memory.
+func member(r Record) pool.Member {
+	return pool.Member{
+		ID: r.Spec.GetId(), Pool: r.Spec.GetResourcePool(), Reserved: reservation(r.Spec), VCPUs: r.Spec.GetVcpus(), Standby: r.State.Standby,
+	}
+}
+
+// roomPatience is how long a start waits for a larger part of the limit that its pool has on all hosts: whoever divides that looks
+// every second.
+const roomPatience = 5 * time.Second
+
+// admitPatiently waits a moment where the pool's limit may just be on another host.
+func (m *Manager) admitPatiently(ctx context.Context, a *actor) error {
+	ctx, cancel := context.WithTimeout(ctx, roomPatience)
+	defer cancel()
+	for {
+		changed := m.Pools.Changed()
+		err := m.admit(a)
+		var refusal *pool.Refusal
+		if !errors.As(err, &refusal) || !refusal.MayPass() {
+			return m.counted(err)
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return m.counted(err)
+		}
+	}
+}
+
+// counted counts a start that is refused.
+func (m *Manager) counted(err error) error {
+	if err != nil {
+		m.mu.Lock()
+		m.refused++
+		m.mu.Unlock()
+	}
+	return err
+}
+
+// admit keeps the reservations of machines and pools within the host's memory, and machines within that of their pools.
 func (m *Manager) admit(a *actor) error {
 	defer func() { go m.Relieve() }() // nobody waits for it
 	m.mu.Lock()
@@ -62,27 +115,47 @@ func (m *Manager) admit(a *actor) error {
 	if a.state().Phase.Active() {
 		return nil
 	}
-	want, used := reservation(a.record.Spec), m.reserved(a.id)
-	if used+want > m.MemoryBytes {
-		m.refused++
+	want, running := member(a.snapshot()), m.members(a.id)
+	if after := m.Pools.Reserved(append(running, want)); after > m.MemoryBytes {
 		return status.Errorf(codes.ResourceExhausted,
-			"machine %s reserves %d MiB of memory; host %s has %d MiB, of which running machines reserve %d MiB: stop one or try another host",
-			a.id, want>>20, m.HostName, m.MemoryBytes>>20, used>>20)
+			"machine %s reserves %d MiB of memory; host %s has %d MiB, of which running machines and resource pools reserve %d MiB: stop one or try another host",
+			a.id, want.Reserved>>20, m.HostName, m.MemoryBytes>>20, m.Pools.Reserved(running)>>20)
+	}
+	if err := m.Pools.Admit(want, running); err != nil {
+		return err
 	}
 	m.admitted[a.id] = true
 	return nil
 }
 
-// Admission is the memory that machines may reserve together, what those that run reserve, both in bytes, and how many
-// starts were refused for lack of it.
+// Admission is the memory that machines may reserve together, what those that run and the resource pools reserve, both in bytes, and how
+// many starts were refused for lack of it.
 func (m *Manager) Admission() (capacity, used, refused uint64) {
+	reserved := m.Pools.Reserved(m.Members())
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.MemoryBytes, m.reserved(""), m.refused
+	return m.MemoryBytes, reserved, m.refused
 }
 
 func (m *Manager) dismiss(id string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.admitted, id)
+}
+
+// SetPool gives a resource pool its limits. No start comes between the look at what runs and the new reservations.
+func (m *Manager) SetPool(p *hostv1.Pool) error {
+	m.mu.Lock()
+	err := m.Pools.Put(p, m.members(""))
+	m.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	return m.Pools.Commit(m.Members())
+}
+
+// DeletePool takes the limits of a resource pool away. One that is gone is no error.
+func (m *Manager) DeletePool(path string) error {
+	m.Pools.Drop(path)
+	return m.Pools.Commit(m.Members())
 }

@@ -65,7 +65,7 @@ func exitOfProcess(s State, e ProcessGone) Exit {
 	exit := Exit{At: e.At, ExitCode: e.Exit.Code, Signal: e.Exit.Signal}
 	switch {
 	case e.OutOfMemory:
-		exit.Reason, exit.Message = ReasonKilled, "the VMM was killed by the host: it used more memory than its cgroup allows"
+		exit.Reason, exit.Message = ReasonKilled, "the VMM was killed by the host: it used more memory than its cgroup or its resource pool allows"
 	case e.Exit.Signal != 0:
 		exit.Reason, exit.Message = ReasonKilled, "the VMM was killed by "+signalName(e.Exit.Signal)
 	case !e.Exit.Known:

@@ -19,6 +19,7 @@ import (
 	"pacific/internal/host/cgroup"
 	guest "pacific/internal/host/crx"
 	"pacific/internal/host/disk"
+	"pacific/internal/host/pool"
 	"pacific/internal/host/standby"
 	"pacific/internal/host/vmm"
 )
@@ -43,6 +44,7 @@ type Config struct {
 	// Accelerator may block until it is known.
 	Accelerator func() vmm.Accelerator
 	Cgroups     *cgroup.Tree
+	Pools       *pool.Pools
 	Guest       *guest.Guest
 	Initrds     *guest.Initrds
 	// TSCKHz of the host, for guests under TCG.
@@ -223,9 +225,10 @@ func (m *Manager) Start(ctx context.Context, id string) (*hostv1.VirtualMachine,
 	if err != nil {
 		return nil, err
 	}
-	if err := m.admit(a); err != nil {
+	if err := m.admitPatiently(ctx, a); err != nil {
 		return nil, err
 	}
+	defer m.Pools.Poke()
 	defer m.dismiss(id)
 	defer m.Standbys.Starting()()
 	before := a.state().Run

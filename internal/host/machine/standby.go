@@ -102,15 +102,13 @@ func (m *Manager) Running() []vmm.Identity {
 
 // Room is the memory in bytes that neither reservations nor use of machines leave for others.
 func (m *Manager) Room() uint64 {
-	m.mu.Lock()
-	reserved := m.reserved("")
-	m.mu.Unlock()
+	reserved := m.Reserved()
 	used, err := m.Cgroups.Total()
 	if err != nil {
 		slog.Warn("memory of the machines cannot be measured", "err", err)
 		return 0
 	}
-	return m.MemoryBytes - min(m.MemoryBytes, max(reserved+m.Standbys.Bytes(), used.WorkingSet))
+	return m.MemoryBytes - min(m.MemoryBytes, max(reserved, used.WorkingSet))
 }
 
 // Relieve gives up standby machines when the host gets short of memory, before anybody ends pods for it.

@@ -49,6 +49,7 @@ func (m *Manager) Stats(ctx context.Context, disks bool) (*hostv1.GetStatsRespon
 	}
 	total.CPUNanoseconds = m.spent.add(total.CPUNanoseconds)
 	out.At, out.MachinesTotal, out.Daemon = timestamppb.Now(), usageMessage(total), ownUsage()
+	out.Pools = m.Pools.List(m.Members())
 	return out, nil
 }
 

@@ -132,10 +132,12 @@ func (a *actor) clean() error {
 			return err
 		}
 	}
+	defer a.host.Pools.Poke()
 	return errors.Join(a.host.Cgroups.Remove(a.cgroup()), os.RemoveAll(a.dir()))
 }
 
 func (a *actor) delete() error {
+	a.host.Pools.Forget(a.id)
 	for _, disk := range a.state().Disks {
 		if disk.DeleteWithMachine && !disk.ReadOnly {
 			if err := a.host.Disks.Discard(disk.ID); err != nil {

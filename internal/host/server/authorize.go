@@ -29,6 +29,10 @@ var allowed = func() map[string][]string {
 		hostv1.Host_GetHost_FullMethodName:      {spherelet, imageController, center},
 		hostv1.Host_GetInventory_FullMethodName: {center},
 
+		hostv1.Pools_SetPool_FullMethodName:    {center},
+		hostv1.Pools_DeletePool_FullMethodName: {center},
+		hostv1.Pools_ListPools_FullMethodName:  {center},
+
 		hostv1.Images_Pull_FullMethodName:   {imageController, center},
 		hostv1.Images_Get_FullMethodName:    {imageController, spherelet, center},
 		hostv1.Images_List_FullMethodName:   {imageController, spherelet, center},

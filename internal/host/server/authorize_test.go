@@ -30,6 +30,9 @@ func TestPermits(t *testing.T) {
 		{"center", hostv1.VirtualMachines_Watch_FullMethodName, true},
 		{"center", hostv1.Host_GetInventory_FullMethodName, true},
 		{"center", hostv1.Images_Pull_FullMethodName, true},
+		{"center", hostv1.Pools_SetPool_FullMethodName, true},
+		{"center", hostv1.Pools_ListPools_FullMethodName, true},
+		{"spherelet:host-1", hostv1.Pools_SetPool_FullMethodName, false},
 		{"", hostv1.Host_GetHost_FullMethodName, false},
 		{"somebody", hostv1.Host_GetHost_FullMethodName, false},
 	} {

@@ -56,6 +56,7 @@ func (s *Host) GetHost(ctx context.Context, _ *hostv1.GetHostRequest) (*hostv1.G
 		StorageBytes:           store.Blocks * uint64(store.Bsize), StorageFreeBytes: store.Bavail * uint64(store.Bsize),
 		StorageInodes: store.Files, StorageFreeInodes: store.Ffree,
 		CrxKernelVersion: kernel, VmmVersion: version,
+		MhzPerCore: s.Manager.Pools.MHzPerCore, CpuReservedMhz: s.Manager.Pools.ReservedMHz(),
 	}, nil
 }
 

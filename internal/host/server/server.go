@@ -18,6 +18,7 @@ import (
 type Services struct {
 	Host     hostv1.HostServer
 	Machines hostv1.VirtualMachinesServer
+	Pools    hostv1.PoolsServer
 	Disks    hostv1.DisksServer
 	Images   hostv1.ImagesServer
 }
@@ -37,6 +38,7 @@ func Serve(ctx context.Context, listener net.Listener, config *tls.Config, host 
 	)
 	hostv1.RegisterHostServer(server, s.Host)
 	hostv1.RegisterVirtualMachinesServer(server, s.Machines)
+	hostv1.RegisterPoolsServer(server, s.Pools)
 	hostv1.RegisterDisksServer(server, s.Disks)
 	hostv1.RegisterImagesServer(server, s.Images)
 	stopped := context.AfterFunc(ctx, func() {
