@@ -1,0 +1,100 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	nodeapi "pacific/api/node"
+	"pacific/internal/supervisor/scheduler/resourcepool"
+)
+
+// Pods over the memory limit of their namespace wait and say so, and start when there is room.
+func TestPodsWaitForTheirNamespacesMemory(t *testing.T) {
+	t.Parallel()
+	ns := newNamespace(t)
+	limitMemory(t, ns, "300Mi")
+	// 100 MiB and the overhead of the machine: two have room, three do not.
+	for _, name := range []string{"one", "two"} {
+		startShell(t, ns, shell{name: name, script: idle, container: "resources: {requests: {memory: 100Mi}}"})
+	}
+	apply(t, ns, shell{name: "three", script: idle, container: "resources: {requests: {memory: 100Mi}}"}.manifest())
+	awaitUnschedulable(t, ns, "three", "namespace "+ns, "300Mi", "272Mi", "136Mi")
+	awaitEvent(t, ns, "three", "FailedScheduling", "memory limit of namespace "+ns)
+
+	kubectl(t, "delete", "pod", "-n", ns, "one")
+	awaitReady(t, ns, "three")
+
+	apply(t, ns, shell{name: "four", script: idle, container: "resources: {requests: {memory: 500Mi}}"}.manifest())
+	awaitUnschedulable(t, ns, "four", "alone needs 536Mi", "raise the limit")
+	limitMemory(t, ns, "1Gi")
+	awaitReady(t, ns, "four")
+}
+
+func limitMemory(t *testing.T, namespace, limit string) {
+	t.Helper()
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": map[string]string{resourcepool.AnnotationMemoryLimit: limit}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := cluster.client.CoreV1().Namespaces().Patch(t.Context(), namespace, types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func awaitUnschedulable(t *testing.T, namespace, name string, parts ...string) {
+	t.Helper()
+	awaitPod(t, namespace, name, fmt.Sprintf("is unschedulable with %q", parts), func(pod *corev1.Pod) error {
+		for _, c := range pod.Status.Conditions {
+			if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse && c.Reason == corev1.PodReasonUnschedulable && containsAll(c.Message, parts) {
+				return nil
+			}
+		}
+		return fmt.Errorf("%s", containersText(pod))
+	})
+}
+
+// Hosts tell what their machines really use, and the scheduler prefers the one that uses little.
+func TestPodsGoWhereThereIsLittleLoad(t *testing.T) {
+	ns := newNamespace(t)
+	// No request says that these use a processor each.
+	for i, node := range []string{"host-1", "host-3"} {
+		startShell(t, ns, shell{name: fmt.Sprintf("busy-%d", i), script: "while :; do :; done",
+			spec: "nodeSelector: {kubernetes.io/hostname: " + node + "}"})
+	}
+	// This one requests more than they do, and does nothing: by requests alone its host would be the last to be chosen.
+	startShell(t, ns, shell{name: "reserved", script: idle, spec: "nodeSelector: {kubernetes.io/hostname: host-2}",
+		container: "resources: {requests: {cpu: 200m, memory: 300Mi}}"})
+	eventually(t, podLimit, "the load of the busy hosts", func(ctx context.Context) error {
+		quiet, err := loadOf(ctx, "host-2")
+		if err != nil {
+			return err
+		}
+		for _, node := range []string{"host-1", "host-3"} {
+			if busy, err := loadOf(ctx, node); err != nil || busy.CPUMillis < quiet.CPUMillis+300 {
+				return fmt.Errorf("%s: %v, host-2: %v, %v", node, busy, quiet, err)
+			}
+		}
+		return nil
+	})
+	// Of a namespace of its own, so that the spread within the namespace does not decide.
+	if pod := startShell(t, newNamespace(t), shell{name: "quiet", script: idle}); pod.Spec.NodeName != "host-2" {
+		t.Errorf("the pod went to %s, though only host-2 has nothing to do", pod.Spec.NodeName)
+	}
+}
+
+// loadOf a host as it says itself.
+func loadOf(ctx context.Context, node string) (nodeapi.Load, error) {
+	lease, err := cluster.client.CoordinationV1().Leases(corev1.NamespaceNodeLease).Get(ctx, node, metav1.GetOptions{})
+	if err != nil {
+		return nodeapi.Load{}, err
+	}
+	return nodeapi.ParseLoad(lease.Annotations[nodeapi.AnnotationLoad])
+}
