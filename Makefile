@@ -28,7 +28,7 @@ purge: bin/pacific ## Stop everything and delete the cluster's state
 
 ## Building it
 
-PROGRAMS := pacific center supervisor kubectl hostd tcgtrim.so spherelet dataplane registry examples/web
+PROGRAMS := pacific center supervisor kubectl kubectl-vsphere hostd tcgtrim.so spherelet dataplane registry examples/web
 GUEST := vmlinux crx-init personalities/agent personalities/fetcher
 
 # The kernel is compiled while modules are downloaded; the programs one after another, since they share packages.
@@ -38,7 +38,7 @@ build: install ## Build all programs into bin/ and what goes into guests into bi
 
 .PHONY: programs
 programs:
-	@$(MAKE) --no-print-directory -j1 $(PROGRAMS:%=bin/%) $(filter-out bin/guest/vmlinux,$(GUEST:%=bin/guest/%))
+	@$(MAKE) --no-print-directory -j1 $(PROGRAMS:%=bin/%) $(filter-out bin/guest/vmlinux,$(GUEST:%=bin/guest/%)) plugins
 
 .PHONY: install
 install: ## Install missing Debian packages, see hack/packages.txt
@@ -147,6 +147,7 @@ bin/examples/web: FORCE
 -include internal/crx/fetcher/fetcher.mk
 -include internal/center/center.mk
 -include internal/supervisor/supervisor.mk
+-include internal/kubectlvsphere/kubectlvsphere.mk
 -include internal/spherelet/spherelet.mk
 -include internal/dataplane/dataplane.mk
 -include test/conformance/conformance.mk

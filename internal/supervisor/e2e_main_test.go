@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -179,12 +180,19 @@ func (s *instance) client(name string) *kubernetes.Clientset {
 	return kubernetes.NewForConfigOrDie(config)
 }
 
-// tail keeps the last lines of a log.
+// tail keeps a log, and shows the last lines.
 type tail struct {
 	ready, closed chan struct{}
 
 	mu    sync.Mutex
 	lines []string
+}
+
+// has tells whether a text is in a line of the log.
+func (t *tail) has(text string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.ContainsFunc(t.lines, func(line string) bool { return strings.Contains(line, text) })
 }
 
 func follow(r io.Reader) *tail {
@@ -200,7 +208,6 @@ func follow(r io.Reader) *tail {
 			}
 			t.mu.Lock()
 			t.lines = append(t.lines, scanner.Text())
-			t.lines = t.lines[max(0, len(t.lines)-60):]
 			t.mu.Unlock()
 		}
 	}()
@@ -213,7 +220,7 @@ func (t *tail) String() string {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return strings.Join(t.lines, "\n")
+	return strings.Join(t.lines[max(0, len(t.lines)-60):], "\n")
 }
 
 func testContext(t *testing.T) context.Context {

@@ -51,7 +51,7 @@ func add(archive *zip.Writer, program string) error {
 		return err
 	}
 	defer source.Close()
-	header := &zip.FileHeader{Name: entryName(program), Method: zip.Deflate, Modified: time.Unix(0, 0).UTC()}
+	header := &zip.FileHeader{Name: entryName(program), Method: zip.Deflate, Modified: time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC)}
 	header.SetMode(0o755)
 	entry, err := archive.CreateHeader(header)
 	if err != nil {
