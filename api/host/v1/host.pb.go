@@ -3350,6 +3350,7 @@ type PoolStatus struct {
 	MemoryWantedBytes   uint64 `protobuf:"varint,6,opt,name=memory_wanted_bytes,json=memoryWantedBytes,proto3" json:"memory_wanted_bytes,omitempty"`       // by starts that the memory limit refused lately and that have not ended since
 	Periods             uint64 `protobuf:"varint,7,opt,name=periods,proto3" json:"periods,omitempty"`                                                      // of the CPU limit that the pool ran in, and those in which it used it up
 	PeriodsThrottled    uint64 `protobuf:"varint,8,opt,name=periods_throttled,json=periodsThrottled,proto3" json:"periods_throttled,omitempty"`
+	Set                 bool   `protobuf:"varint,9,opt,name=set,proto3" json:"set,omitempty"` // by SetPool
 	unknownFields       protoimpl.UnknownFields
 	sizeCache           protoimpl.SizeCache
 }
@@ -3438,6 +3439,13 @@ func (x *PoolStatus) GetPeriodsThrottled() uint64 {
 		return x.PeriodsThrottled
 	}
 	return 0
+}
+
+func (x *PoolStatus) GetSet() bool {
+	if x != nil {
+		return x.Set
+	}
+	return false
 }
 
 type SetPoolRequest struct {
@@ -3939,7 +3947,7 @@ const file_host_v1_host_proto_rawDesc = "" +
 	"\x1cmemory_limit_all_hosts_bytes\x18\a \x01(\x04H\x02R\x18memoryLimitAllHostsBytes\x88\x01\x01B\x10\n" +
 	"\x0e_cpu_limit_mhzB\x15\n" +
 	"\x13_memory_limit_bytesB\x1f\n" +
-	"\x1d_memory_limit_all_hosts_bytes\"\xc2\x02\n" +
+	"\x1d_memory_limit_all_hosts_bytes\"\xd4\x02\n" +
 	"\n" +
 	"PoolStatus\x12)\n" +
 	"\x04pool\x18\x01 \x01(\v2\x15.pacific.host.v1.PoolR\x04pool\x12,\n" +
@@ -3949,7 +3957,8 @@ const file_host_v1_host_proto_rawDesc = "" +
 	"\x15memory_reserved_bytes\x18\x05 \x01(\x04R\x13memoryReservedBytes\x12.\n" +
 	"\x13memory_wanted_bytes\x18\x06 \x01(\x04R\x11memoryWantedBytes\x12\x18\n" +
 	"\aperiods\x18\a \x01(\x04R\aperiods\x12+\n" +
-	"\x11periods_throttled\x18\b \x01(\x04R\x10periodsThrottled\";\n" +
+	"\x11periods_throttled\x18\b \x01(\x04R\x10periodsThrottled\x12\x10\n" +
+	"\x03set\x18\t \x01(\bR\x03set\";\n" +
 	"\x0eSetPoolRequest\x12)\n" +
 	"\x04pool\x18\x01 \x01(\v2\x15.pacific.host.v1.PoolR\x04pool\"'\n" +
 	"\x11DeletePoolRequest\x12\x12\n" +

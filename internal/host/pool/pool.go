@@ -275,7 +275,7 @@ func (p *Pools) describe(path string, pool *hostv1.Pool, running []Member, wante
 		MemoryReservedBytes: reservedIn(path, running), Periods: usage.Periods, PeriodsThrottled: usage.ThrottledPeriods,
 	}
 	if pool != nil {
-		s.Pool = proto.CloneOf(pool)
+		s.Pool, s.Set = proto.CloneOf(pool), true
 	}
 	for _, m := range running {
 		if m.in(path) {
