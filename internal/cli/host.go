@@ -18,7 +18,7 @@ import (
 
 func hostCommand(home *homeFlag) *cobra.Command {
 	cmd := &cobra.Command{Use: "host", Short: "Look at hosts as their hypervisor daemons see them"}
-	cmd.AddCommand(hostListCommand(home), inventoryCommand(home), shutdownCommand(home))
+	cmd.AddCommand(hostListCommand(home), inventoryCommand(home), poolsCommand(home), shutdownCommand(home))
 	return cmd
 }
 
@@ -77,9 +77,9 @@ Disks of images belong to their image and stay for the next pod.`,
 }
 
 func getInventory(ctx context.Context, in instance.Instance, l layout.Layout, host string) (*hostv1.GetInventoryResponse, error) {
-	n := slices.Index(layout.HostNames(in.Hosts), host) + 1
-	if n == 0 {
-		return nil, fmt.Errorf("no host %q; there are %v", host, layout.HostNames(in.Hosts))
+	n, err := hostNumber(in, host)
+	if err != nil {
+		return nil, err
 	}
 	conn, err := onemachine.DialHost(l, n)
 	if err != nil {
@@ -91,6 +91,14 @@ func getInventory(ctx context.Context, in instance.Instance, l layout.Layout, ho
 		return nil, fmt.Errorf("inventory of %s from hostd on %s: %w; its log is %s", host, l.Hostd(n), err, l.Log(host+"-hostd"))
 	}
 	return inventory, nil
+}
+
+func hostNumber(in instance.Instance, host string) (int, error) {
+	n := slices.Index(layout.HostNames(in.Hosts), host) + 1
+	if n == 0 {
+		return 0, fmt.Errorf("no host %q; there are %v", host, layout.HostNames(in.Hosts))
+	}
+	return n, nil
 }
 
 // podOf names the pod of a machine, namespace/name, where the machine is one.

@@ -182,3 +182,5 @@ func (f *fleet) used(path string) (used float64, limits uint64) {
 	}
 	return used, limits
 }
+
+func (f *fleet) Watch(context.Context) <-chan struct{} { return nil }

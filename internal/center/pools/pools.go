@@ -48,6 +48,8 @@ type Fleet interface {
 // Wants tells which pools there shall be.
 type Wants interface {
 	Pools(context.Context) ([]Pool, error)
+	// Watch signals after every change of what Pools answers.
+	Watch(context.Context) <-chan struct{}
 }
 
 const (
@@ -64,7 +66,6 @@ type Pools struct {
 	fleet Fleet
 	wants Wants
 	now   func() time.Time
-	poked chan struct{}
 
 	mu       sync.Mutex
 	hosts    map[string]*view // by id
@@ -73,13 +74,14 @@ type Pools struct {
 
 // New makes the part; [Pools.Run] runs it.
 func New(fleet Fleet, wants Wants) *Pools {
-	return &Pools{fleet: fleet, wants: wants, now: time.Now, poked: make(chan struct{}, 1), hosts: map[string]*view{}, problems: map[string]error{}}
+	return &Pools{fleet: fleet, wants: wants, now: time.Now, hosts: map[string]*view{}, problems: map[string]error{}}
 }
 
 // Run divides again and again until ctx is done.
 func (p *Pools) Run(ctx context.Context) error {
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
+	changed := p.wants.Watch(ctx)
 	for {
 		if err := p.round(ctx); err != nil && ctx.Err() == nil {
 			slog.Warn("resource pools are not divided", "err", err)
@@ -87,17 +89,9 @@ func (p *Pools) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-p.poked:
+		case <-changed:
 		case <-ticker.C:
 		}
-	}
-}
-
-// Poke divides at once, for who has just changed what is wanted.
-func (p *Pools) Poke() {
-	select {
-	case p.poked <- struct{}{}:
-	default:
 	}
 }
 

@@ -188,10 +188,14 @@ func (w *Worker) complainOfMachine(verb string, err error) error {
 	if err == nil {
 		return nil
 	}
-	err = fmt.Errorf("%s the virtual machine: %w", verb, err)
 	w.mu.Lock()
 	pod := w.pod
 	w.mu.Unlock()
+	if text := noPoolMemory(pod.Namespace, w.node.Name, err); text != "" {
+		w.node.Events.Event(pod, v1.EventTypeWarning, EventNamespaceMemoryLimit, text)
+		return errors.New(text)
+	}
+	err = fmt.Errorf("%s the virtual machine: %w", verb, err)
 	w.node.Events.Eventf(pod, v1.EventTypeWarning, "FailedCreatePodSandBox", "Failed to %v", err)
 	return err
 }
