@@ -17,8 +17,9 @@ import (
 )
 
 func hostCommand(home *homeFlag) *cobra.Command {
-	cmd := &cobra.Command{Use: "host", Short: "Look at hosts as their hypervisor daemons see them"}
-	cmd.AddCommand(hostListCommand(home), inventoryCommand(home), poolsCommand(home), shutdownCommand(home))
+	cmd := &cobra.Command{Use: "host", Short: "Join hosts to center, and look at them"}
+	cmd.AddCommand(hostListCommand(home), inventoryCommand(home), poolsCommand(home), shutdownCommand(home), hostJoinCommand(), hostAgentCommand(), hostDaemonCommand())
+	cmd.AddCommand(fleetCommands(home)...)
 	return cmd
 }
 
@@ -26,7 +27,7 @@ func hostListCommand(home *homeFlag) *cobra.Command {
 	var output outputFlag
 	cmd := &cobra.Command{
 		Use:   "list",
-		Short: "List hosts",
+		Short: "List the hosts of this machine's instance as their hypervisor daemons see them",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			in, _, err := home.load()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"os/exec"
 	"time"
 
@@ -25,6 +26,8 @@ type Agent struct {
 	Starter func(Dir, keeper.Daemon) *exec.Cmd
 	// OnRemoved undoes what makes the machine start the agent.
 	OnRemoved func() error
+	// Replace asks to replace daemons whose program has changed meanwhile; nil for never.
+	Replace <-chan os.Signal
 
 	config Config
 	order  *order
@@ -55,8 +58,9 @@ func (a *Agent) Run(ctx context.Context) error {
 	defer a.conn.Close()
 	klog.InfoS("Host agent started", "host", a.config.Name, "center", a.config.Center, "revision", wanted.GetRevision())
 	group, ctx := errgroup.WithContext(ctx)
-	daemons := make(chan []keeper.Daemon)
-	k := a.keeper()
+	daemons, replace := make(chan []keeper.Daemon), make(signal, 1)
+	k := a.keeper(replace)
+	group.Go(func() error { return forward(ctx, a.Replace, replace) })
 	group.Go(func() error { k.Follow(ctx, daemons, a.config.owns); return nil })
 	group.Go(func() error { return a.follow(ctx, daemons) })
 	group.Go(func() error { return a.talk(ctx) })
@@ -66,12 +70,24 @@ func (a *Agent) Run(ctx context.Context) error {
 	return nil
 }
 
-func (a *Agent) keeper() *keeper.Keeper {
+func forward(ctx context.Context, from <-chan os.Signal, to signal) error {
+	for {
+		select {
+		case <-from:
+			to.set()
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+func (a *Agent) keeper(replace signal) *keeper.Keeper {
 	return &keeper.Keeper{
 		Records:         a.config.Records(),
 		Ends:            a.config.ends(),
 		Starter:         func(d keeper.Daemon) *exec.Cmd { return a.Starter(a.Dir, d) },
 		SupervisorReady: a.supervisorReady,
+		Replace:         replace,
 	}
 }
 

@@ -78,7 +78,7 @@ func orNothing(s string) string {
 	return s
 }
 
-// client signs by center.
+// client asks center to sign.
 type client struct{ centerv1.HostsClient }
 
 func (c client) certify(ctx context.Context, requests []*centerv1.CertificateRequest) ([]*centerv1.Certificate, []byte, error) {

@@ -50,7 +50,7 @@ var Commands = []struct{ Name, Package string }{
 
 // Files that must have been built, below the directory of programs.
 var Files = []string{
-	"supervisor", "hostd", "spherelet", "dataplane", "registry",
+	"pacific", "center", "supervisor", "hostd", "spherelet", "dataplane", "registry",
 	"guest/vmlinux", "guest/crx-init", "guest/personalities/agent", "guest/personalities/fetcher",
 }
 
@@ -74,17 +74,25 @@ func Problems(f Facts, w Wanted) []Problem {
 	if !f.Running && f.DiskFree < baseDisk {
 		add(fmt.Sprintf("%s free for %s; images and the cluster's state need %s", gib(f.DiskFree), w.Home, gib(baseDisk)), "free some, or put the instance elsewhere with --home")
 	}
+	if f.Subnet != nil {
+		add("the addresses of this instance are taken: "+f.Subnet.Error(), "remove that route; the instance's certificates and cluster hold its addresses, so it cannot have others")
+	}
+	found = append(found, machineProblems(f, w.Accelerator)...)
+	return found
+}
+
+// machineProblems are those of any machine that runs machines.
+func machineProblems(f Facts, accelerator string) []Problem {
+	var found []Problem
+	add := func(what, do string) { found = append(found, Problem{what, do}) }
 	if !f.TunDevice {
 		add("no /dev/net/tun", "modprobe tun")
 	}
-	if w.Accelerator == "kvm" && !f.KVMDevice {
+	if accelerator == "kvm" && !f.KVMDevice {
 		add("no /dev/kvm", "switch on virtualization in the firmware and modprobe kvm_intel or kvm_amd, or use --accel auto")
 	}
 	if len(f.MissingCgroups) > 0 {
 		add("missing cgroup controllers: "+strings.Join(f.MissingCgroups, ", "), "switch them on in the kernel's configuration or command line")
-	}
-	if f.Subnet != nil {
-		add("the addresses of this instance are taken: "+f.Subnet.Error(), "remove that route; the instance's certificates and cluster hold its addresses, so it cannot have others")
 	}
 	for _, err := range f.Kernel {
 		add("the kernel does not do "+err.Error(), "load the module or use a kernel that has it, as Debian's has")

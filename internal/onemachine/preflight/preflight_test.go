@@ -43,3 +43,33 @@ func TestProblems(t *testing.T) {
 		})
 	}
 }
+
+func TestProblemsOfAHost(t *testing.T) {
+	wanted := HostWanted{Accelerator: "auto", Dir: "/d", BinDir: "/b", Address: "10.0.0.11"}
+	good := HostFacts{Facts: Facts{Root: true, MemoryAvailable: 8 << 30, DiskFree: 50 << 30, TunDevice: true}, Interface: "eth0", Forwards: true}
+	for name, c := range map[string]struct {
+		change func(*HostFacts)
+		want   string
+	}{
+		"nothing":         {func(*HostFacts) {}, ""},
+		"not root":        {func(f *HostFacts) { f.Root = false }, "not root"},
+		"no QEMU":         {func(f *HostFacts) { f.MissingCommands = []string{"qemu-system-x86_64"} }, "apt-get install qemu-system-x86"},
+		"no programs":     {func(f *HostFacts) { f.MissingFiles = []string{"hostd"} }, "hostd in /b"},
+		"foreign address": {func(f *HostFacts) { f.Interface = "" }, "no interface has the address 10.0.0.11"},
+		"port taken":      {func(f *HostFacts) { f.Taken = []error{errors.New("port 7443/tcp")} }, "port 7443/tcp of 10.0.0.11 is taken"},
+		"no forwarding":   {func(f *HostFacts) { f.Forwards = false }, "/proc/sys is read-only"},
+		"no tun":          {func(f *HostFacts) { f.TunDevice = false }, "modprobe tun"},
+		"small":           {func(f *HostFacts) { f.MemoryAvailable = 1 << 20 }, "a host needs 1.0 GiB"},
+		"full":            {func(f *HostFacts) { f.DiskFree = 1 << 20 }, "--dir"},
+	} {
+		facts := good
+		c.change(&facts)
+		got := ""
+		for _, p := range HostProblems(facts, wanted) {
+			got += p.String()
+		}
+		if (c.want == "") != (got == "") || !strings.Contains(got, c.want) {
+			t.Errorf("%s: got %q", name, got)
+		}
+	}
+}
