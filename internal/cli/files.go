@@ -51,9 +51,9 @@ func logsCommand(home *homeFlag) *cobra.Command {
 			}
 			logs := map[string]string{"keeper": l.Log("keeper")}
 			names := []string{"keeper"}
-			for _, d := range plan.Of(in).Daemons {
-				logs[d.Name] = d.Log
-				names = append(names, d.Name)
+			for _, name := range plan.DaemonNames(in) {
+				logs[name] = l.Log(name)
+				names = append(names, name)
 			}
 			if len(args) == 0 {
 				w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 8, 2, ' ', 0)

@@ -37,23 +37,38 @@ func hostAgentCommand() *cobra.Command {
 	return cmd
 }
 
+// runAgent runs the agent; after SIGHUP anew, with what is on disk now.
 func runAgent(ctx context.Context, dir hostagent.Dir, wait bool) error {
-	replace := make(chan os.Signal, 1)
-	signal.Notify(replace, syscall.SIGHUP)
+	again := make(chan os.Signal, 1)
+	signal.Notify(again, syscall.SIGHUP)
 	for {
 		if wait {
 			if err := awaitJoined(ctx, dir); err != nil {
 				return ignoreCancelled(err)
 			}
 		}
-		agent := &hostagent.Agent{
-			Dir: dir, Version: version, Replace: replace,
-			Starter:   func(dir hostagent.Dir, d keeper.Daemon) *exec.Cmd { return hostBecome(dir, d.Name) },
-			OnRemoved: func() error { return systemd.Remove(context.WithoutCancel(ctx)) },
-		}
-		if err := agent.Run(ctx); err != nil || ctx.Err() != nil || !wait {
+		run, cancel := context.WithCancel(ctx)
+		go func() {
+			select {
+			case <-again:
+				cancel()
+			case <-run.Done():
+			}
+		}()
+		err := newAgent(ctx, dir).Run(run)
+		hup := run.Err() != nil && ctx.Err() == nil
+		cancel()
+		if !hup && (err != nil || ctx.Err() != nil || !wait) {
 			return ignoreCancelled(err)
 		}
+	}
+}
+
+func newAgent(ctx context.Context, dir hostagent.Dir) *hostagent.Agent {
+	return &hostagent.Agent{
+		Dir: dir, Version: version,
+		Starter:   func(dir hostagent.Dir, d keeper.Daemon) *exec.Cmd { return hostBecome(dir, d.Name) },
+		OnRemoved: func() error { return systemd.Remove(context.WithoutCancel(ctx)) },
 	}
 }
 

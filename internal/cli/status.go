@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -43,10 +44,11 @@ var errNotReady = errors.New("not all is ready")
 
 func writeStatus(w *tabwriter.Writer, s onemachine.Status) {
 	fmt.Fprintln(w, "NAME\tREADY\tADDRESS\tINFO")
+	fmt.Fprintf(w, "center\t%v\t%s\t%s %s\n", s.Center.Ready, s.Center.URL, s.Center.Username, s.Center.Message)
 	fmt.Fprintf(w, "supervisor\t%v\t%s\t%s%s\n", s.Supervisor.Ready, s.Supervisor.Server, s.Supervisor.Version, s.Supervisor.Message)
 	fmt.Fprintf(w, "registry\t%v\t%s\t%s\n", s.Registry.Ready, s.Registry.Address, s.Registry.Message)
 	for _, h := range s.Hosts {
-		info := "accelerator " + h.Accelerator
+		info := strings.TrimSpace(h.State + " accelerator " + h.Accelerator)
 		if h.Message != "" {
 			info = h.Message
 		}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
 	"os/exec"
 	"time"
 
@@ -26,8 +25,6 @@ type Agent struct {
 	Starter func(Dir, keeper.Daemon) *exec.Cmd
 	// OnRemoved undoes what makes the machine start the agent.
 	OnRemoved func() error
-	// Replace asks to replace daemons whose program has changed meanwhile; nil for never.
-	Replace <-chan os.Signal
 
 	config Config
 	order  *order
@@ -38,8 +35,9 @@ type Agent struct {
 var errGone = errors.New("this host has been removed from center and is clean")
 
 // Run keeps the host as center wants it until ctx is cancelled; then the daemons run on. It returns nil when the host was removed.
+// A new run finds the daemons of the last, and replaces those whose program or command line has changed.
 func (a *Agent) Run(ctx context.Context) error {
-	unlock, err := a.Dir.lock()
+	unlock, err := a.Dir.awaitLock(ctx)
 	if err != nil {
 		return err
 	}
@@ -58,9 +56,8 @@ func (a *Agent) Run(ctx context.Context) error {
 	defer a.conn.Close()
 	klog.InfoS("Host agent started", "host", a.config.Name, "center", a.config.Center, "revision", wanted.GetRevision())
 	group, ctx := errgroup.WithContext(ctx)
-	daemons, replace := make(chan []keeper.Daemon), make(signal, 1)
-	k := a.keeper(replace)
-	group.Go(func() error { return forward(ctx, a.Replace, replace) })
+	daemons := make(chan []keeper.Daemon)
+	k := a.keeper()
 	group.Go(func() error { k.Follow(ctx, daemons, a.config.owns); return nil })
 	group.Go(func() error { return a.follow(ctx, daemons) })
 	group.Go(func() error { return a.talk(ctx) })
@@ -70,24 +67,12 @@ func (a *Agent) Run(ctx context.Context) error {
 	return nil
 }
 
-func forward(ctx context.Context, from <-chan os.Signal, to signal) error {
-	for {
-		select {
-		case <-from:
-			to.set()
-		case <-ctx.Done():
-			return nil
-		}
-	}
-}
-
-func (a *Agent) keeper(replace signal) *keeper.Keeper {
+func (a *Agent) keeper() *keeper.Keeper {
 	return &keeper.Keeper{
 		Records:         a.config.Records(),
 		Ends:            a.config.ends(),
 		Starter:         func(d keeper.Daemon) *exec.Cmd { return a.Starter(a.Dir, d) },
 		SupervisorReady: a.supervisorReady,
-		Replace:         replace,
 	}
 }
 

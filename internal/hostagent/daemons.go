@@ -41,6 +41,19 @@ func Daemons(dir Dir, c Config, wanted *centerv1.Wanted) []keeper.Daemon {
 	return daemons
 }
 
+// Daemons that this host runs by what is on disk.
+func (d Dir) Daemons() ([]keeper.Daemon, error) {
+	c, err := d.Load()
+	if err != nil {
+		return nil, err
+	}
+	wanted, err := d.loadWanted()
+	if err != nil {
+		return nil, err
+	}
+	return Daemons(d, c, wanted), nil
+}
+
 type planner struct {
 	dir Dir
 	Config

@@ -140,3 +140,17 @@ func (d Dir) lock() (unlock func(), err error) {
 	}
 	return func() { dir.Close() }, nil
 }
+
+// lockLimit is far more than the end of a join takes, which makes the host before it lets go.
+const lockLimit = 10 * time.Second
+
+func (d Dir) awaitLock(ctx context.Context) (unlock func(), err error) {
+	ctx, cancel := context.WithTimeout(ctx, lockLimit)
+	defer cancel()
+	for {
+		if unlock, err = d.lock(); err == nil || !errors.Is(err, unix.EWOULDBLOCK) || ctx.Err() != nil {
+			return unlock, err
+		}
+		pause(ctx, 100*time.Millisecond)
+	}
+}

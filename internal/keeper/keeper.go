@@ -29,8 +29,6 @@ type Keeper struct {
 	Starter func(Daemon) *exec.Cmd
 	// SupervisorReady returns when the Kubernetes API answers, or the context's error.
 	SupervisorReady func(context.Context) error
-	// Replace asks to replace daemons whose program has changed meanwhile; nil for never.
-	Replace <-chan struct{}
 }
 
 // Keep keeps the daemons running until the context is cancelled. Then it leaves them alone.
@@ -64,13 +62,6 @@ func (k *Keeper) Follow(ctx context.Context, wanted <-chan []Daemon, owns func(n
 			return
 		case <-trim.C:
 			trimLogs(running)
-		case <-k.Replace:
-			for name, held := range running {
-				if Outdated(k.Records, []Daemon{held.Daemon}) {
-					held.release()
-					running[name] = k.hold(ctx, held.Daemon, ready)
-				}
-			}
 		case daemons := <-wanted:
 			k.stopOthers(running, daemons, owns)
 			for _, d := range daemons {

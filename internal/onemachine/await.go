@@ -88,7 +88,7 @@ func (u *Up) awaitHosts(ctx context.Context, note func(string)) error {
 		waiting[n] = ""
 	}
 	accelerators := map[string]bool{}
-	err := u.awaitDaemons(ctx, note, hostdNames(layout.HostNames(u.in.Hosts)), func(ctx context.Context) error {
+	err := u.awaitDaemons(ctx, note, append(hostdNames(layout.HostNames(u.in.Hosts)), layout.Center), func(ctx context.Context) error {
 		for n, answer := range askHosts(ctx, u.layout, keys(waiting)) {
 			if answer.err != nil {
 				waiting[n] = fmt.Sprintf("hostd of %s on %s: %v", layout.HostName(n), u.layout.Hostd(n), answer.err)
@@ -97,7 +97,10 @@ func (u *Up) awaitHosts(ctx context.Context, note func(string)) error {
 			accelerators[answer.host.GetAccelerator()] = true
 			delete(waiting, n)
 		}
-		return pendingOf(waiting)
+		if len(waiting) > 0 {
+			return pendingOf(waiting)
+		}
+		return hostsConnected(ctx, u.layout, layout.HostNames(u.in.Hosts))
 	})
 	if failure, ok := errors.AsType[*Failure](err); ok && len(waiting) > 0 && len(failure.Logs) > 1 {
 		failure.Logs = failure.Logs[:0]

@@ -65,7 +65,7 @@ func (d *Down) Stages() []Stage {
 	stages := []Stage{
 		{"Stop spherelets and dataplanes", time.Minute, d.stopNodes},
 		{"Stop machines", 2 * time.Minute, d.stopMachines},
-		{"Stop hosts and Supervisor", 2 * time.Minute, d.stopDaemons},
+		{"Stop hosts, Supervisor and center", 2 * time.Minute, d.stopDaemons},
 		{"Remove network and cgroups", time.Minute, d.removeKernelObjects},
 	}
 	if d.Purge {
@@ -74,10 +74,16 @@ func (d *Down) Stages() []Stage {
 	return stages
 }
 
-// stopNodes ends the keeper first, which would start everything again.
+func isKeeper(name string) bool { return name == keeperName }
+
+func isAgent(name string) bool { return strings.HasSuffix(name, "-agent") }
+
+// stopNodes ends the keeper and then the hosts' agents first, which would start everything again.
 func (d *Down) stopNodes(context.Context, func(string)) error {
-	if err := d.stop(func(name string) bool { return name == keeperName }, 10*time.Second); err != nil {
-		return err
+	for _, starter := range []func(string) bool{isKeeper, isAgent} {
+		if err := d.stop(starter, 10*time.Second); err != nil {
+			return err
+		}
 	}
 	return d.stop(func(name string) bool {
 		return strings.HasSuffix(name, "-spherelet") || strings.HasSuffix(name, "-dataplane")
@@ -235,7 +241,7 @@ func (d *Down) purge(context.Context, func(string)) error {
 	l := d.layout
 	var errs []error
 	for _, path := range []string{
-		l.SupervisorDir(), l.RegistryDir(), l.RegistryConfig(), filepath.Join(l.Home, "hosts"), filepath.Join(l.Home, "pki"),
+		l.SupervisorDir(), l.CenterDir(), l.RegistryDir(), l.RegistryConfig(), filepath.Join(l.Home, "hosts"), filepath.Join(l.Home, "pki"),
 		l.LogDir(), l.Kubeconfig(), instance.File(l.Home),
 	} {
 		errs = append(errs, os.RemoveAll(path))

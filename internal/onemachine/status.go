@@ -14,6 +14,7 @@ import (
 type Status struct {
 	Ready       bool             `json:"ready"`
 	Accelerator string           `json:"accelerator"`
+	Center      CenterStatus     `json:"center"`
 	Supervisor  SupervisorStatus `json:"supervisor"`
 	Registry    RegistryStatus   `json:"registry"`
 	Hosts       []HostStatus     `json:"hosts"`
@@ -44,7 +45,9 @@ type HostStatus struct {
 	Ready       bool   `json:"ready"`
 	Accelerator string `json:"accelerator,omitempty"`
 	Namespace   string `json:"namespace"`
-	Message     string `json:"message,omitempty"`
+	// State at center, empty while that does not answer.
+	State   string `json:"state,omitempty"`
+	Message string `json:"message,omitempty"`
 }
 
 // DaemonStatus is a process of the instance.
@@ -73,7 +76,8 @@ func GetStatus(ctx context.Context, in instance.Instance) Status {
 		status.Registry.Ready = true
 	}
 	status.Hosts = hostStatus(ctx, in, l)
-	status.Ready = status.Supervisor.Ready && status.Registry.Ready
+	status.Center = centerStatus(ctx, l, status.Hosts)
+	status.Ready = status.Center.Ready && status.Supervisor.Ready && status.Registry.Ready
 	for _, host := range status.Hosts {
 		status.Ready = status.Ready && host.Ready
 		if host.Accelerator != "" {
@@ -147,10 +151,7 @@ func nodesTrouble(ctx context.Context, l layout.Layout, hosts []string) (map[str
 }
 
 func daemonStatus(in instance.Instance, l layout.Layout) []DaemonStatus {
-	names := []string{keeperName}
-	for _, d := range plan.Of(in).Daemons {
-		names = append(names, d.Name)
-	}
+	names := append(plan.DaemonNames(in), keeperName)
 	sort.Strings(names)
 	var daemons []DaemonStatus
 	for _, name := range names {

@@ -111,6 +111,8 @@ func (u *Up) Stages() []Stage {
 		{"Set up network", time.Minute, u.network},
 		{"Start daemons", time.Minute, u.startKeeper},
 		{"Wait for registry", time.Minute, u.awaitRegistry},
+		{"Wait for center", 2 * time.Minute, u.awaitCenter},
+		{"Join hosts to center", 2 * time.Minute, u.joinHosts},
 		// A host boots a tiny machine with every accelerator it may use, and all hosts do so at once.
 		{"Wait for hosts", 3 * time.Minute, u.awaitHosts},
 		{"Wait for Supervisor", 4 * time.Minute, u.awaitSupervisor},

@@ -32,7 +32,7 @@ func Ensure(in instance.Instance) error {
 	if err := copyFile(l.SupervisorCA().Cert, filepath.Join(l.RegistryConfig(), l.Registry(), "ca.crt")); err != nil {
 		return fmt.Errorf("registry's authority: %w", err)
 	}
-	return ensureKubeconfigs(in, l)
+	return ensureKubeconfigs(l)
 }
 
 func ensure(files layout.Pair, commonName string, certs []pki.Leaf) error {

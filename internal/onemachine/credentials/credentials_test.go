@@ -76,7 +76,7 @@ func TestKubeconfigsLoad(t *testing.T) {
 		t.Fatal(err)
 	}
 	l := layout.Layout{ID: in.ID, Home: in.Home}
-	for _, file := range []string{l.Kubeconfig(), l.NodeKubeconfig("host-1"), l.DataplaneKubeconfig("host-1"), l.DataplaneKubeconfig(layout.Supervisor)} {
+	for _, file := range []string{l.Kubeconfig(), l.DataplaneKubeconfig(layout.Supervisor)} {
 		config, err := clientcmd.BuildConfigFromFlags("", file)
 		if err != nil || config.Host != "https://10.77.9.2:6443" {
 			t.Fatalf("%s: %v", file, err)

@@ -7,11 +7,10 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/client-go/tools/clientcmd/api"
 
-	"pacific/internal/onemachine/instance"
 	"pacific/internal/onemachine/layout"
 )
 
-func ensureKubeconfigs(in instance.Instance, l layout.Layout) error {
+func ensureKubeconfigs(l layout.Layout) error {
 	admin, err := embedded(l)
 	if err != nil {
 		return err
@@ -19,18 +18,7 @@ func ensureKubeconfigs(in instance.Instance, l layout.Layout) error {
 	if err := writeKubeconfig(l.Kubeconfig(), admin); err != nil {
 		return err
 	}
-	machines := layout.HostNames(in.Hosts)
-	for _, host := range machines {
-		if err := writeKubeconfig(l.NodeKubeconfig(host), referring(l, l.SphereletClient(host))); err != nil {
-			return err
-		}
-	}
-	for _, machine := range append(machines, layout.Supervisor) {
-		if err := writeKubeconfig(l.DataplaneKubeconfig(machine), referring(l, l.DataplaneClient(machine))); err != nil {
-			return err
-		}
-	}
-	return nil
+	return writeKubeconfig(l.DataplaneKubeconfig(layout.Supervisor), referring(l, l.DataplaneClient(layout.Supervisor)))
 }
 
 // embedded is the administrator's: one file that can be carried elsewhere. It is written anew when the certificate is.

@@ -9,7 +9,7 @@ import (
 	"pacific/internal/pki"
 )
 
-// leaves are the certificates of an instance, by the authority that signs them.
+// leaves are the certificates of an instance, by the authority that signs them. Hosts get theirs from center.
 type leaves struct {
 	host       []pki.Leaf
 	supervisor []pki.Leaf
@@ -28,16 +28,6 @@ func leavesOf(in instance.Instance) leaves {
 			client(l.DataplaneClient(layout.Supervisor), "pacific:dataplane:"+layout.Supervisor, "pacific:dataplanes"),
 			server(l.RegistryServing(), "registry", l.Gateway()),
 		},
-	}
-	for n := 1; n <= in.Hosts; n++ {
-		host, address := layout.HostName(n), l.HostAddress(n)
-		certs.host = append(certs.host,
-			server(l.HostdServing(host), host, address),
-			client(l.HostdSpherelet(host), "spherelet:"+host))
-		certs.supervisor = append(certs.supervisor,
-			server(l.SphereletServing(host), "system:node:"+host, address),
-			client(l.SphereletClient(host), "system:node:"+host, "system:nodes"),
-			client(l.DataplaneClient(host), "pacific:dataplane:"+host, "pacific:dataplanes"))
 	}
 	return certs
 }

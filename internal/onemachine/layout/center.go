@@ -5,6 +5,12 @@ import (
 	"path/filepath"
 )
 
+// Center is the name of the management plane's machine.
+const Center = "center"
+
+// CenterAgents is host:port where it listens for the hosts' agents.
+func (l Layout) CenterAgents() string { return netip.AddrPortFrom(l.CenterAddress(), 7440).String() }
+
 // CenterAddress is the management plane's.
 func (l Layout) CenterAddress() netip.Addr { return l.address(9) }
 

@@ -124,20 +124,12 @@ func (l Layout) RegistryDir() string { return filepath.Join(l.Home, "registry") 
 // RegistryConfig is a directory of registries' authorities, <host:port>/ca.crt.
 func (l Layout) RegistryConfig() string { return filepath.Join(l.Home, "registry-config") }
 
-// HostDir holds a host's state directories and kubeconfigs.
+// HostDir is the directory of a host: its agent's files, its daemons' state.
 func (l Layout) HostDir(host string) string { return filepath.Join(l.Home, "hosts", host) }
 
-// NodeKubeconfig is the spherelet's.
-func (l Layout) NodeKubeconfig(host string) string {
-	return filepath.Join(l.HostDir(host), "spherelet.kubeconfig")
-}
-
-// DataplaneKubeconfig is the dataplane's of a host or of the control plane.
+// DataplaneKubeconfig is the dataplane's of the control plane.
 func (l Layout) DataplaneKubeconfig(machine string) string {
-	if machine == Supervisor {
-		return filepath.Join(l.pkiDir(), "dataplane-supervisor.kubeconfig")
-	}
-	return filepath.Join(l.HostDir(machine), "dataplane.kubeconfig")
+	return filepath.Join(l.pkiDir(), "dataplane-"+machine+".kubeconfig")
 }
 
 func (l Layout) pkiDir() string { return filepath.Join(l.Home, "pki") }
@@ -156,14 +148,8 @@ func (l Layout) SupervisorCA() Pair {
 	return Pair{Cert: files.Cert(supervisorpki.CA), Key: files.Key(supervisorpki.CA)}
 }
 
-// HostdServing is hostd's serving certificate.
-func (l Layout) HostdServing(host string) Pair { return l.pair("hostd-" + host) }
-
 // HostdAdmin is the administrator's client certificate for every hostd.
 func (l Layout) HostdAdmin() Pair { return l.pair("hostd-client-admin") }
-
-// HostdSpherelet is the spherelet's client certificate for its hostd.
-func (l Layout) HostdSpherelet(host string) Pair { return l.pair("hostd-client-spherelet-" + host) }
 
 // HostdImages is the image controller's client certificate for every hostd.
 func (l Layout) HostdImages() Pair { return l.pair("hostd-client-image-controller") }
@@ -173,12 +159,6 @@ func (l Layout) HostdMetrics() Pair { return l.pair("hostd-client-metrics-reader
 
 // Admin is the Kubernetes administrator's client certificate.
 func (l Layout) Admin() Pair { return l.pair("kubernetes-admin") }
-
-// SphereletServing is the spherelet's serving certificate.
-func (l Layout) SphereletServing(host string) Pair { return l.pair("spherelet-" + host) }
-
-// SphereletClient is the spherelet's client certificate for the Kubernetes API.
-func (l Layout) SphereletClient(host string) Pair { return l.pair("spherelet-client-" + host) }
 
 // DataplaneClient is the dataplane's client certificate for the Kubernetes API.
 func (l Layout) DataplaneClient(machine string) Pair { return l.pair("dataplane-client-" + machine) }

@@ -19,6 +19,9 @@ func TestBelongs(t *testing.T) {
 		"/usr/bin/qemu-system-x86_64 -chardev socket,path=/run/pacific/1/host-1/s": true,
 		"/usr/bin/qemu-system-x86_64 -drive file=/home/me/disk":                    false,
 		"tail -f /var/lib/pacific/log/supervisor.log":                              false,
+		"/opt/bin/pacific host agent --dir=/var/lib/pacific/hosts/host-1":          true,
+		"/opt/bin/center --data-dir=/var/lib/pacific/center":                       true,
+		"pacific host join --dir=/var/lib/pacific/hosts/host-1":                    false,
 		"pacific keeper --home=/var/lib/pacific/":                                  false,
 		"": false,
 	} {

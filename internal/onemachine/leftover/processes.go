@@ -165,7 +165,8 @@ var programs = []string{"center", "supervisor", "registry", "hostd", "spherelet"
 
 func belongs(command []string, l layout.Layout) bool {
 	program := filepath.Base(command[0])
-	if !slices.Contains(programs, program) && !strings.HasPrefix(program, "qemu-") {
+	agent := program == "pacific" && len(command) > 2 && command[1] == "host" && command[2] == "agent"
+	if !agent && !slices.Contains(programs, program) && !strings.HasPrefix(program, "qemu-") {
 		return false
 	}
 	for _, arg := range command[1:] {

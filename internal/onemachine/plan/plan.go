@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 
+	"pacific/internal/hostagent"
 	"pacific/internal/keeper"
 	"pacific/internal/onemachine/instance"
 	"pacific/internal/onemachine/layout"
@@ -44,15 +45,41 @@ func Of(in instance.Instance) Plan {
 	l := layout.Layout{ID: in.ID, Home: in.Home}
 	p := planner{Instance: in, Layout: l}
 	plan := Plan{Cgroup: l.Cgroup(), Network: p.network()}
-	plan.Daemons = append(plan.Daemons, p.registry(), p.supervisor())
+	plan.Daemons = append(plan.Daemons, p.registry(), p.center(), p.supervisor())
 	for n := 1; n <= in.Hosts; n++ {
-		plan.Daemons = append(plan.Daemons, p.hostd(n))
+		plan.Daemons = append(plan.Daemons, p.agent(layout.HostName(n)))
 	}
 	plan.Daemons = append(plan.Daemons, p.dataplane(layout.Supervisor, l.SupervisorAddress(), "--control-plane"))
-	for n := 1; n <= in.Hosts; n++ {
-		plan.Daemons = append(plan.Daemons, p.spherelet(n), p.dataplane(layout.HostName(n), l.HostAddress(n)))
-	}
 	return plan
+}
+
+// Kinds of daemons that a host's agent keeps; their names are the host's with these behind.
+var hostDaemons = []string{"hostd", "spherelet", "dataplane"}
+
+// DaemonNames of an instance: those of the plan, and those that the hosts' agents keep.
+func DaemonNames(in instance.Instance) []string {
+	var names []string
+	for _, d := range Of(in).Daemons {
+		names = append(names, d.Name)
+	}
+	for _, host := range layout.HostNames(in.Hosts) {
+		for _, kind := range hostDaemons {
+			names = append(names, host+"-"+kind)
+		}
+	}
+	return names
+}
+
+// Host is what a host of the instance is told when it joins center.
+func Host(in instance.Instance, n int) hostagent.Config {
+	l := layout.Layout{ID: in.ID, Home: in.Home}
+	host := layout.HostName(n)
+	return hostagent.Config{
+		Name: host, Address: l.HostAddress(n).String(), Center: l.CenterAgents(),
+		BinDir: in.Options.BinDir, RunDir: l.HostRunDir(host), RecordDir: l.RecordDir(), LogDir: l.LogDir(), RegistryConfig: l.RegistryConfig(),
+		Prefix: host + "-", CgroupParent: l.HostCgroup(host), Interface: "eth0",
+		Accelerator: in.Options.Accelerator, CPUs: in.Options.HostCPUs, MemoryBytes: in.Options.HostMemory,
+	}
 }
 
 type planner struct {
@@ -67,6 +94,7 @@ func (p planner) network() Network {
 		Table:   p.Table(),
 		Subnet:  p.Layout.Subnet(),
 	}
+	net.Machines = append(net.Machines, p.machine(layout.Center, "c", p.CenterAddress()))
 	net.Machines = append(net.Machines, p.machine(layout.Supervisor, "s", p.SupervisorAddress()))
 	for n := 1; n <= p.Hosts; n++ {
 		net.Machines = append(net.Machines, p.machine(layout.HostName(n), strconv.Itoa(n), p.HostAddress(n)))
@@ -103,40 +131,22 @@ func (p planner) supervisor() Daemon {
 		"--registry-config="+p.RegistryConfig())
 }
 
-func (p planner) hostd(n int) Daemon {
-	host, tls := layout.HostName(n), p.HostdServing(layout.HostName(n))
-	return p.daemon(host+"-hostd", p.Namespace(host), "hostd",
-		"--name="+host,
-		"--listen="+p.Hostd(n),
-		"--metrics-listen="+netip.AddrPortFrom(p.HostAddress(n), layout.HostdMetrics).String(),
-		"--state-dir="+filepath.Join(p.HostDir(host), "hostd"),
-		"--run-dir="+p.HostRunDir(host),
-		"--guest-dir="+filepath.Join(p.Options.BinDir, "guest"),
-		"--qemu-plugin="+filepath.Join(p.Options.BinDir, "tcgtrim.so"),
-		"--tls-cert="+tls.Cert, "--tls-key="+tls.Key, "--client-ca="+p.HostCA().Cert,
-		"--accelerator="+p.Options.Accelerator,
-		"--cpus="+strconv.Itoa(p.Options.HostCPUs),
-		"--memory="+strconv.FormatInt(p.Options.HostMemory, 10),
-		"--cgroup-parent="+p.HostCgroup(host),
-		"--registry-config="+p.RegistryConfig())
+func (p planner) center() Daemon {
+	hostCA, ca := p.HostCA(), p.SupervisorCA()
+	return p.daemon(layout.Center, p.Namespace(layout.Center), "center",
+		"--data-dir="+p.CenterDir(),
+		"--address="+p.CenterAddress().String(),
+		"--administrator-password-file="+p.CenterPasswordFile(),
+		"--host-ca-cert="+hostCA.Cert, "--host-ca-key="+hostCA.Key,
+		"--supervisor-server="+p.Server(),
+		"--supervisor-ca-cert="+ca.Cert, "--supervisor-ca-key="+ca.Key,
+		"--supervisor-cluster-dns="+layout.ClusterDNS,
+		"--supervisor-cluster-domain="+layout.ClusterDomain)
 }
 
-func (p planner) spherelet(n int) Daemon {
-	host := layout.HostName(n)
-	tls, client := p.SphereletServing(host), p.HostdSpherelet(host)
-	d := p.daemon(host+"-spherelet", p.Namespace(host), "spherelet",
-		"--node-name="+host,
-		"--node-ip="+p.HostAddress(n).String(),
-		"--kubeconfig="+p.NodeKubeconfig(host),
-		"--state-dir="+filepath.Join(p.HostDir(host), "spherelet"),
-		"--listen="+netip.AddrPortFrom(p.HostAddress(n), layout.SphereletPort).String(),
-		"--tls-cert="+tls.Cert, "--tls-key="+tls.Key, "--client-ca="+p.SupervisorCA().Cert,
-		"--hostd="+p.Hostd(n),
-		"--hostd-ca="+p.HostCA().Cert, "--hostd-cert="+client.Cert, "--hostd-key="+client.Key,
-		"--cluster-dns="+layout.ClusterDNS,
-		"--cluster-domain="+layout.ClusterDomain)
-	d.AfterSupervisor = true
-	return d
+// agent of a host, which keeps the host's daemons as center wants them.
+func (p planner) agent(host string) Daemon {
+	return p.daemon(host+"-agent", p.Namespace(host), "pacific", "host", "agent", "--wait", "--dir="+p.HostDir(host))
 }
 
 func (p planner) dataplane(machine string, address netip.Addr, extra ...string) Daemon {
