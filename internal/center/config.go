@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"path/filepath"
 
 	"github.com/spf13/pflag"
@@ -92,6 +93,9 @@ func (l Layout) EtcdDir() string { return filepath.Join(l.DataDir, "etcd") }
 // Audit log.
 func (l Layout) Audit() string { return filepath.Join(l.DataDir, "audit.log") }
 
+// SigningKeys is the directory of the keys that sign assertions.
+func (l Layout) SigningKeys() string { return l.pki("sts") }
+
 // CA is center's own authority.
 func (l Layout) CA() (cert, key string) { return l.pki("ca.crt"), l.pki("ca.key") }
 
@@ -108,6 +112,16 @@ func (c *Config) hostCA() (cert, key string) {
 
 // Serving is center's certificate.
 func (l Layout) Serving() (cert, key string) { return l.pki("center.crt"), l.pki("center.key") }
+
+// url by which clients reach center.
+func (c *Config) url() string { return (&url.URL{Scheme: "https", Host: hostOf(c.Address)}).String() }
+
+func hostOf(ip net.IP) string {
+	if ip.To4() == nil {
+		return "[" + ip.String() + "]"
+	}
+	return ip.String()
+}
 
 // leaves are the certificates that center signs for itself.
 func (c *Config) leaves() []pki.Leaf {

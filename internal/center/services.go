@@ -2,6 +2,7 @@ package center
 
 import (
 	"context"
+	"crypto"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -76,8 +77,17 @@ func (s *services) open(ctx context.Context) (*store.Store, error) {
 }
 
 func (s *services) signOn(ctx context.Context, records *store.Store) (*sso.Service, error) {
+	layout := Layout{s.config.DataDir}
+	ca, err := pki.LoadCA(layout.CA())
+	if err != nil {
+		return nil, err
+	}
 	return sso.New(ctx, records, sso.Config{
 		Domain: s.config.Domain, AdministratorPasswordFile: s.config.AdministratorPasswordFile, Terminal: os.Stdout,
+		URL: s.config.url(), SigningKeys: layout.SigningKeys(),
+		Authority: func(public crypto.PublicKey, life time.Duration) ([]byte, error) {
+			return ca.Certify(public, pki.Leaf{CommonName: "pacific-sts"}, life)
+		},
 	})
 }
 

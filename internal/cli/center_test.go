@@ -13,8 +13,7 @@ import (
 	"pacific/internal/center/audit"
 	"pacific/internal/center/rest"
 	"pacific/internal/center/sso"
-	"pacific/internal/center/sso/directory"
-	"pacific/internal/center/sso/password"
+	"pacific/internal/center/sso/ssotest"
 	"pacific/internal/center/store/storetest"
 )
 
@@ -22,11 +21,8 @@ import (
 func center(t *testing.T) {
 	t.Helper()
 	dir := t.TempDir()
-	secret := filepath.Join(dir, "password")
-	service, err := sso.New(t.Context(), storetest.New(t), sso.Config{
-		Domain: "pacific.local", AdministratorPasswordFile: secret,
-		Directory: directory.Options{Parameters: password.Parameters{MemoryKiB: 64, Passes: 1, Lanes: 1}},
-	})
+	config := ssotest.Config(t, dir)
+	service, err := sso.New(t.Context(), storetest.New(t), config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,13 +33,13 @@ func center(t *testing.T) {
 	t.Cleanup(func() { _ = log.Close() })
 	server := httptest.NewTLSServer(rest.NewServer(service, log, service.Routes()))
 	t.Cleanup(server.Close)
-	ca := filepath.Join(dir, "ca.crt")
+	ca := filepath.Join(dir, "server.crt")
 	if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv("PACIFIC_CENTER_URL", server.URL)
 	t.Setenv("PACIFIC_CENTER_USERNAME", "administrator@pacific.local")
-	t.Setenv("PACIFIC_CENTER_PASSWORD_FILE", secret)
+	t.Setenv("PACIFIC_CENTER_PASSWORD_FILE", config.AdministratorPasswordFile)
 	t.Setenv("PACIFIC_CENTER_CA", ca)
 }
 

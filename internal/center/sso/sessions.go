@@ -53,10 +53,12 @@ func (s *Service) byHeader(r *rest.Request) (Identity, error) {
 			return Identity{}, vapi.Unauthenticated("credentials", "the header Authorization: Basic cannot be decoded")
 		}
 		return s.ByPassword(r.Context(), sourceOf(r.Request), name, password)
+	case "sign":
+		return s.byAssertion(r)
 	case "":
 		return Identity{}, vapi.Unauthenticated("credentials", "give user and password by the header Authorization: Basic")
 	default:
-		return Identity{}, vapi.Unauthenticated("credentials", "Authorization: %.16s is not a way to sign in: Basic is", scheme)
+		return Identity{}, vapi.Unauthenticated("credentials", "Authorization: %.16s is not a way to sign in: Basic and SIGN are", scheme)
 	}
 }
 

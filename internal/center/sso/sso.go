@@ -11,12 +11,18 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/klog/v2"
 
 	"pacific/internal/center/rest"
 	"pacific/internal/center/sso/directory"
 	"pacific/internal/center/sso/session"
+	"pacific/internal/center/sso/sts"
 	"pacific/internal/center/store"
 )
+
+// keysInterval is far below the third of a signing certificate's life that is left when it is replaced.
+const keysInterval = time.Hour
 
 // Config of single sign-on.
 type Config struct {
@@ -25,6 +31,11 @@ type Config struct {
 	// AdministratorPasswordFile gets the first password, 0600; without it Terminal gets it.
 	AdministratorPasswordFile string
 	Terminal                  io.Writer
+	// URL of center, https://…, which stands in assertions.
+	URL string
+	// SigningKeys is the directory of the keys that sign assertions; Authority signs their certificates.
+	SigningKeys string
+	Authority   sts.Authority
 	// Directory has zero values but in tests.
 	Directory directory.Options
 }
@@ -32,9 +43,12 @@ type Config struct {
 // Service is single sign-on as a part of center.
 type Service struct {
 	Directory *directory.Directory
-	sessions  *session.Sessions
-	limiter   *limiter
-	now       func() time.Time
+	// Tokens is the security token service.
+	Tokens   *sts.Service
+	records  *store.Store
+	sessions *session.Sessions
+	limiter  *limiter
+	now      func() time.Time
 }
 
 // New makes the administrator if there is none yet.
@@ -50,14 +64,23 @@ func New(ctx context.Context, records *store.Store, config Config) (*Service, er
 	if now == nil {
 		now = time.Now
 	}
-	return &Service{Directory: d, sessions: session.New(records, now), limiter: newLimiter(now), now: now}, nil
+	keys, err := sts.OpenKeyring(config.SigningKeys, config.Authority, now())
+	if err != nil {
+		return nil, fmt.Errorf("single sign-on: %w", err)
+	}
+	s := &Service{Directory: d, records: records, sessions: session.New(records, now), limiter: newLimiter(now), now: now}
+	s.Tokens = &sts.Service{
+		Issuer: config.URL + "/websso/SAML2/Metadata/" + config.Domain, Keys: keys, Directory: subjects{s}, Once: s.once,
+		Audience: []string{config.URL}, Now: now,
+	}
+	return s, nil
 }
 
 // Routes of the API.
 func (s *Service) Routes() []rest.Route {
 	var routes []rest.Route
 	for _, part := range [][]rest.Route{
-		s.sessionRoutes(), s.userRoutes(), s.groupRoutes(), s.permissionRoutes(), s.policyRoutes(),
+		s.sessionRoutes(), s.userRoutes(), s.groupRoutes(), s.permissionRoutes(), s.policyRoutes(), s.tokenRoutes(),
 	} {
 		routes = append(routes, part...)
 	}
@@ -68,5 +91,16 @@ func (s *Service) Routes() []rest.Route {
 func (s *Service) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.sessions.Run(ctx) })
+	group.Go(func() error { return s.keepKeys(ctx) })
 	return group.Wait()
+}
+
+// keepKeys replaces the key that signs assertions in time.
+func (s *Service) keepKeys(ctx context.Context) error {
+	wait.UntilWithContext(ctx, func(context.Context) {
+		if err := s.Tokens.Keys.Keep(s.now()); err != nil {
+			klog.ErrorS(err, "Cannot keep the signing keys; will try again", "after", keysInterval)
+		}
+	}, keysInterval)
+	return nil
 }

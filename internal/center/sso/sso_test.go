@@ -1,4 +1,4 @@
-package sso
+package sso_test
 
 import (
 	"bytes"
@@ -14,17 +14,24 @@ import (
 
 	"pacific/internal/center/audit"
 	"pacific/internal/center/rest"
-	"pacific/internal/center/sso/directory"
+	"pacific/internal/center/sso"
 	"pacific/internal/center/sso/password"
+	"pacific/internal/center/sso/ssotest"
 	"pacific/internal/center/store"
 	"pacific/internal/center/store/storetest"
 )
 
-const good = "Correct-Horse-1"
+const (
+	good            = "Correct-Horse-1"
+	usersPath       = "/api/pacific/sso/users"
+	groupsPath      = "/api/pacific/sso/groups"
+	permissionsPath = "/api/pacific/sso/permissions"
+	policyPath      = "/api/pacific/sso/policy"
+)
 
 // fixture is single sign-on behind the real server of the API, with a real store and a real audit log.
 type fixture struct {
-	*Service
+	*sso.Service
 	t       *testing.T
 	records *store.Store
 	handler http.Handler
@@ -49,10 +56,9 @@ func (f *fixture) start() {
 		f.t.Fatal(err)
 	}
 	f.t.Cleanup(func() { _ = log.Close() })
-	f.Service, err = New(f.t.Context(), f.records, Config{
-		Domain: "pacific.local", AdministratorPasswordFile: filepath.Join(f.dir, "administrator.password"),
-		Directory: directory.Options{Parameters: password.Parameters{MemoryKiB: 64, Passes: 1, Lanes: 1}, Now: func() time.Time { return f.now }},
-	})
+	config := ssotest.Config(f.t, f.dir)
+	config.Directory.Now = func() time.Time { return f.now }
+	f.Service, err = sso.New(f.t.Context(), f.records, config)
 	if err != nil {
 		f.t.Fatal(err)
 	}
@@ -76,7 +82,7 @@ func (f *fixture) call(authorization, method, path, body string) (int, string) {
 	case strings.Contains(authorization, " "):
 		request.Header.Set("Authorization", authorization)
 	case authorization != "":
-		request.Header.Set(SessionHeader, authorization)
+		request.Header.Set(sso.SessionHeader, authorization)
 	}
 	return f.do(request)
 }
@@ -213,7 +219,7 @@ func TestALockedUserIsShownAndUnlocked(t *testing.T) {
 	if locked != unknown {
 		t.Errorf("a locked user is told from an unknown one: %s, %s", locked, unknown)
 	}
-	var user User
+	var user sso.User
 	if f.must("GET", usersPath+"/dev1", "", &user); !user.Locked || user.LockedUntil == nil {
 		t.Errorf("got %+v", user)
 	}
@@ -233,7 +239,7 @@ func TestUsersChangeTheirPassword(t *testing.T) {
 
 func TestAnAddressThatFailsTooOftenIsPutOff(t *testing.T) {
 	f := newFixture(t)
-	for range failureBurst {
+	for range 60 {
 		f.expect("wrong", http.StatusUnauthorized, basic("nobody", "wrong"), "POST", "/api/session", "")
 	}
 	f.expect("too many", http.StatusServiceUnavailable, basic("administrator", f.administratorPassword()), "POST", "/api/session", "")
@@ -288,7 +294,9 @@ func TestTheFirstPasswordIsForItsReaderOnly(t *testing.T) {
 		t.Errorf("%v, %v", info, err)
 	}
 	var terminal bytes.Buffer
-	if _, err := New(t.Context(), storetest.New(t), Config{Domain: "pacific.local", Terminal: &terminal}); err != nil || !strings.Contains(terminal.String(), "administrator@pacific.local") {
+	config := ssotest.Config(t, t.TempDir())
+	config.AdministratorPasswordFile, config.Terminal = "", &terminal
+	if _, err := sso.New(t.Context(), storetest.New(t), config); err != nil || !strings.Contains(terminal.String(), "administrator@pacific.local") {
 		t.Errorf("%q, %v", terminal.String(), err)
 	}
 }

@@ -3,6 +3,8 @@ package sso
 import (
 	"cmp"
 	"context"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"net/http"
 	"slices"
@@ -44,6 +46,10 @@ type User struct {
 	Created         time.Time  `json:"created"`
 	PasswordChanged *time.Time `json:"password_changed,omitempty"`
 	Groups          []string   `json:"groups"`
+}
+
+func encodeCertificate(cert *x509.Certificate) string {
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Raw}))
 }
 
 // UserSpec makes a user; a solution user has a certificate instead of a password.

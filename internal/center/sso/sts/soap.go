@@ -16,32 +16,46 @@ const Path = "/sts/STSService"
 
 // ServeHTTP answers a request of WS-Trust 1.3 by SOAP 1.1.
 func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	s.Serve(w, r)
+	answer := s.Answer(w, r)
+	answer.Write(w)
 }
 
-// Serve is ServeHTTP, and tells for whom an assertion was issued or renewed, if that is known, and what it failed with.
-func (s *Service) Serve(w http.ResponseWriter, r *http.Request) (subject string, err error) {
+// Answer to a request.
+type Answer struct {
+	// Subject for whom an assertion was issued, renewed or validated, name@domain, if that is known.
+	Subject string
+	Err     error
+	code    int
+	body    []byte
+}
+
+// Answer a request; w is only told when the request is too large.
+func (s *Service) Answer(w http.ResponseWriter, r *http.Request) Answer {
 	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxDocument))
 	if err != nil {
 		err = refused(codeBadRequest, "the request cannot be read, or has more than %d bytes", maxDocument)
 	}
-	var answer result
+	var done result
 	if err == nil {
-		answer, err = s.answer(r.Context(), source(r), data)
+		done, err = s.answer(r.Context(), source(r), data)
 	}
+	if err == nil {
+		return Answer{Subject: done.subject, code: http.StatusOK, body: envelopeOf(done.body())}
+	}
+	f, internal := faultOf(err)
+	if internal {
+		klog.ErrorS(err, "Security token service failed", "subject", done.subject)
+	}
+	// SOAP 1.1, section 6.2, has this status for every fault.
+	return Answer{Subject: done.subject, Err: f, code: http.StatusInternalServerError, body: envelopeOf(faultBody(f))}
+}
+
+// Write it.
+func (a Answer) Write(w http.ResponseWriter) {
 	w.Header().Set("Content-Type", "text/xml; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
-	if err != nil {
-		f, internal := faultOf(err)
-		if internal {
-			klog.ErrorS(err, "Security token service failed", "subject", answer.subject)
-		}
-		w.WriteHeader(http.StatusInternalServerError) // as SOAP 1.1, section 6.2, has it for every fault
-		_, _ = w.Write(envelopeOf(faultBody(f)))
-		return answer.subject, f
-	}
-	_, _ = w.Write(envelopeOf(answer.body()))
-	return answer.subject, nil
+	w.WriteHeader(a.code)
+	_, _ = w.Write(a.body)
 }
 
 func source(r *http.Request) string {

@@ -173,7 +173,7 @@ func TestBearer(t *testing.T) {
 	if life := s.Lifetime.Expires.Sub(s.Lifetime.Created); life != 30*time.Minute {
 		t.Errorf("life %v", life)
 	}
-	f.now = f.now.Add(20 * time.Minute)
+	f.now = f.now.Add(5 * time.Minute)
 	renewed, err := c.Renew(t.Context(), sts.TokenRequest{Userinfo: user, Token: s.Token, Lifetime: 30 * time.Minute})
 	if err != nil {
 		t.Fatal(err)
