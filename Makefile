@@ -29,7 +29,7 @@ purge: bin/pacific ## Stop everything and delete the cluster's state
 ## Building it
 
 PROGRAMS := pacific center supervisor kubectl kubectl-vsphere hostd tcgtrim.so spherelet dataplane registry examples/web
-GUEST := vmlinux crx-init personalities/agent personalities/fetcher
+GUEST := vmlinux crx-init personalities/agent personalities/fetcher personalities/appliance supervisor/root.ext4
 
 # The kernel is compiled while modules are downloaded; the programs one after another, since they share packages.
 .PHONY: build

@@ -3,6 +3,7 @@
 #   make bin/guest/vmlinux                              built from Debian's kernel source
 #   make bin/guest/vmlinux GUEST_KERNEL=debian-cloud   Debian's cloud kernel instead, with its modules
 #   make bin/guest/crx-init
+#   make bin/guest/supervisor/root.ext4                 the Supervisor control plane image
 
 GUEST_KERNEL ?= crx
 
@@ -22,3 +23,15 @@ endif
 .PHONY: bin/guest/crx-init
 bin/guest/crx-init:
 	CGO_ENABLED=0 go build -ldflags='-s -w' -o $@ ./cmd/crx/init
+
+# The personality of a machine that runs an image.
+.PHONY: bin/guest/personalities/appliance
+bin/guest/personalities/appliance:
+	@mkdir -p $(@D)
+	CGO_ENABLED=0 go build -ldflags='-s -w' -o $@.new ./cmd/crx/appliance
+	@mv $@.new $@
+
+# The Supervisor control plane image. See docs/control-plane-image.md.
+.PHONY: bin/guest/supervisor/root.ext4
+bin/guest/supervisor/root.ext4: bin/supervisor
+	guest/supervisor/build.sh bin/supervisor '$(VERSION)' $(@D)

@@ -16,6 +16,13 @@ const (
 	PersonalityPath = "/sbin/personality"
 )
 
+// PersonalityAppliance runs the one program of an image; it may write [StatusFD].
+const PersonalityAppliance = "appliance"
+
+// StatusFD is the write end of a pipe of the personality [PersonalityAppliance]. Each line is a [Status] as JSON; PID 1 passes the last
+// one on to the host.
+const StatusFD = 3
+
 // PersonalityProbe is the built-in personality that reports ready and powers off. The accelerator probe boots it.
 const PersonalityProbe = "probe"
 
@@ -58,6 +65,7 @@ type Message struct {
 	Held   *Held   `json:"held,omitempty"`
 	Exited *Exited `json:"exited,omitempty"`
 	Pong   *Pong   `json:"pong,omitempty"`
+	Status *Status `json:"status,omitempty"`
 	// From the host.
 	PowerOff *PowerOff `json:"powerOff,omitempty"`
 	Identity *Identity `json:"identity,omitempty"`
@@ -76,6 +84,22 @@ type Held struct {
 	// Rehearsals that this machine has behind it since it was restored.
 	Rehearsals int `json:"rehearsals,omitempty"`
 }
+
+// Status is how far a personality is, for people and for those who wait for it. It comes after Ready, again at each connection and
+// whenever it changes.
+type Status struct {
+	Stage     string   `json:"stage"`
+	Message   string   `json:"message,omitempty"`
+	Addresses []string `json:"addresses,omitempty"` // CIDR
+}
+
+// Stages of an appliance.
+const (
+	StagePreparing = "Preparing" // disks, network
+	StageStarting  = "Starting"  // the program runs and has not said yet that it is ready
+	StageReady     = "Ready"
+	StageFailing   = "Failing" // the program has ended, or cannot be started; it is started again
+)
 
 // Exited says that the personality has ended and the machine powers off.
 type Exited struct {

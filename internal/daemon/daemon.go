@@ -19,6 +19,7 @@ import (
 // Main runs a daemon until it ends by itself or gets SIGTERM or SIGINT, which cancel the context of run. The process ends
 // with 0 when run returns nil or the context's own error, with 1 otherwise, after logging the error.
 func Main(use, short string, flags func(*pflag.FlagSet), run func(ctx context.Context) error) {
+	takeNotifySocket()
 	command := &cobra.Command{
 		Use:           use,
 		Short:         short,

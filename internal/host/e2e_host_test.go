@@ -132,6 +132,13 @@ func guestDir(t *testing.T, dir string) string {
 			t.Fatal(err)
 		}
 	}
+	for _, name := range []string{"supervisor", "personalities/appliance"} {
+		if exists(filepath.Join(built, name)) {
+			if err := os.Symlink(filepath.Join(built, name), filepath.Join(guest, name)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
 	if agent := filepath.Join(built, "personalities", "agent"); exists(agent) {
 		if err := os.Symlink(agent, filepath.Join(guest, "personalities", "agent")); err != nil {
 			t.Fatal(err)
@@ -252,7 +259,14 @@ func crxSpec(id string) *hostv1.VirtualMachineSpec {
 // await watches until the machine is as wanted.
 func (h *host) await(id string, want func(*hostv1.VirtualMachine) bool) *hostv1.VirtualMachine {
 	h.t.Helper()
-	stream, err := h.machines.Watch(h.ctx(), &hostv1.WatchRequest{IncludeUnmanaged: true})
+	return h.awaitWithin(60*time.Second, id, want)
+}
+
+func (h *host) awaitWithin(limit time.Duration, id string, want func(*hostv1.VirtualMachine) bool) *hostv1.VirtualMachine {
+	h.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	stream, err := h.machines.Watch(ctx, &hostv1.WatchRequest{IncludeUnmanaged: true}, grpc.WaitForReady(true))
 	h.must(err)
 	var last *hostv1.VirtualMachine
 	for {

@@ -47,7 +47,10 @@ func TestLifeOfACRX(t *testing.T) {
 			t.Errorf("command line %q", line)
 		}
 	})
-	t.Run("the VMM is confined", func(t *testing.T) { confined(t, h, vm) })
+	t.Run("the VMM is confined", func(t *testing.T) {
+		confined(t, h, vm)
+		knowsNoFiles(t, h, vm)
+	})
 	t.Run("it survives hostd", func(t *testing.T) { survives(t, h, vm) })
 	t.Run("disks come and go", func(t *testing.T) { disks(t, h, vm) })
 	t.Run("a killed VMM is told", func(t *testing.T) {
@@ -126,6 +129,10 @@ func confined(t *testing.T, h *host, vm *hostv1.VirtualMachine) {
 	if err != nil || !strings.Contains(string(groups), h.cgroup+"/default/"+vm.Spec.Id+".vm") {
 		t.Errorf("cgroups %s %v", groups, err)
 	}
+}
+
+// knowsNoFiles is for a machine without disks.
+func knowsNoFiles(t *testing.T, h *host, vm *hostv1.VirtualMachine) {
 	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", vm.Pid))
 	h.must(err)
 	for _, file := range files {

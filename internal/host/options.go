@@ -20,6 +20,7 @@ import (
 type Options struct {
 	Version                    string
 	Name, Listen               string
+	ManagementBridge           string
 	MetricsListen              string
 	StateDir, RunDir, GuestDir string
 	TLSCert, TLSKey, ClientCA  string
@@ -58,6 +59,7 @@ func (o *Options) AddFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.Name, "name", o.Name, "name of the host; spherelet:<name> may use it")
 	flags.StringVar(&o.Listen, "listen", o.Listen, "address of the API, IP:PORT")
 	flags.StringVar(&o.MetricsListen, "metrics-listen", o.MetricsListen, "address of /metrics for Prometheus, IP:PORT; empty for none")
+	flags.StringVar(&o.ManagementBridge, "management-bridge", o.ManagementBridge, "bridge of the management network, with the host's uplink, for machines that have a port there; empty for none")
 	flags.StringVar(&o.StateDir, "state-dir", o.StateDir, "directory of records, disks and images")
 	flags.StringVar(&o.RunDir, "run-dir", o.RunDir, "directory of sockets; at most 55 characters")
 	flags.StringVar(&o.GuestDir, "guest-dir", o.GuestDir, "directory with vmlinux, crx-init and personalities/")

@@ -25,6 +25,7 @@ import (
 	"pacific/internal/host/machine"
 	"pacific/internal/host/metrics"
 	"pacific/internal/host/pool"
+	"pacific/internal/host/port"
 	"pacific/internal/host/server"
 	"pacific/internal/host/standby"
 	"pacific/internal/host/template"
@@ -38,6 +39,9 @@ import (
 func Run(ctx context.Context, o *Options) error {
 	if err := o.validate(); err != nil {
 		return err
+	}
+	if err := port.CheckBridge(o.ManagementBridge); err != nil {
+		return fmt.Errorf("--management-bridge: %w", err)
 	}
 	unlock, err := claim(o)
 	if err != nil {
@@ -166,7 +170,7 @@ func assemble(o *Options) (*daemon, error) {
 		HostName: o.Name, StateDir: o.StateDir, RunDir: o.RunDir, CPUs: o.CPUs, MemoryBytes: o.MemoryBytes,
 		VMM: d.qemu, Accelerator: d.accelerator.wait,
 		Cgroups: cgroups, Pools: pools, Guest: guest, Initrds: initrds, TSCKHz: crx.MeasureTSC(),
-		Resolvers: []machine.DiskResolver{disks, images}, Disks: disks,
+		Resolvers: []machine.DiskResolver{disks, images, guest}, Disks: disks, ManagementBridge: o.ManagementBridge,
 	}
 	defaults, err := o.templates()
 	if err != nil {

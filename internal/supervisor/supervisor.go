@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"pacific/internal/component"
+	"pacific/internal/daemon"
 	"pacific/internal/supervisor/apiserver"
 	"pacific/internal/supervisor/bootstrap"
 	"pacific/internal/supervisor/controllermanager"
@@ -44,7 +45,7 @@ func Run(ctx context.Context, config Config) error {
 	if err := upstream.Apply(); err != nil {
 		return fmt.Errorf("set feature gates: %w", err)
 	}
-	manager := component.Manager{Stages: stages, StartTimeout: startTimeout, StopTimeout: stopTimeout}
+	manager := component.Manager{Stages: stages, StartTimeout: startTimeout, StopTimeout: stopTimeout, Ready: daemon.Ready}
 	return manager.Run(ctx)
 }
 

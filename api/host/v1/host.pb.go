@@ -30,6 +30,54 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+type VirtualMachineSpec_RestartPolicy int32
+
+const (
+	VirtualMachineSpec_NEVER VirtualMachineSpec_RestartPolicy = 0 // a machine that has ended stays so until Start
+	// A machine that was started is started again whenever it ends, and after a restart of the host, until Stop. One that ends
+	// again and again waits longer and longer, up to a minute. Its memory stays reserved meanwhile.
+	VirtualMachineSpec_ALWAYS VirtualMachineSpec_RestartPolicy = 1
+)
+
+// Enum value maps for VirtualMachineSpec_RestartPolicy.
+var (
+	VirtualMachineSpec_RestartPolicy_name = map[int32]string{
+		0: "NEVER",
+		1: "ALWAYS",
+	}
+	VirtualMachineSpec_RestartPolicy_value = map[string]int32{
+		"NEVER":  0,
+		"ALWAYS": 1,
+	}
+)
+
+func (x VirtualMachineSpec_RestartPolicy) Enum() *VirtualMachineSpec_RestartPolicy {
+	p := new(VirtualMachineSpec_RestartPolicy)
+	*p = x
+	return p
+}
+
+func (x VirtualMachineSpec_RestartPolicy) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (VirtualMachineSpec_RestartPolicy) Descriptor() protoreflect.EnumDescriptor {
+	return file_host_v1_host_proto_enumTypes[0].Descriptor()
+}
+
+func (VirtualMachineSpec_RestartPolicy) Type() protoreflect.EnumType {
+	return &file_host_v1_host_proto_enumTypes[0]
+}
+
+func (x VirtualMachineSpec_RestartPolicy) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use VirtualMachineSpec_RestartPolicy.Descriptor instead.
+func (VirtualMachineSpec_RestartPolicy) EnumDescriptor() ([]byte, []int) {
+	return file_host_v1_host_proto_rawDescGZIP(), []int{7, 0}
+}
+
 type Crx_Mode int32
 
 const (
@@ -63,11 +111,11 @@ func (x Crx_Mode) String() string {
 }
 
 func (Crx_Mode) Descriptor() protoreflect.EnumDescriptor {
-	return file_host_v1_host_proto_enumTypes[0].Descriptor()
+	return file_host_v1_host_proto_enumTypes[1].Descriptor()
 }
 
 func (Crx_Mode) Type() protoreflect.EnumType {
-	return &file_host_v1_host_proto_enumTypes[0]
+	return &file_host_v1_host_proto_enumTypes[1]
 }
 
 func (x Crx_Mode) Number() protoreflect.EnumNumber {
@@ -76,7 +124,7 @@ func (x Crx_Mode) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Crx_Mode.Descriptor instead.
 func (Crx_Mode) EnumDescriptor() ([]byte, []int) {
-	return file_host_v1_host_proto_rawDescGZIP(), []int{7, 0}
+	return file_host_v1_host_proto_rawDescGZIP(), []int{8, 0}
 }
 
 type VirtualMachine_Phase int32
@@ -115,11 +163,11 @@ func (x VirtualMachine_Phase) String() string {
 }
 
 func (VirtualMachine_Phase) Descriptor() protoreflect.EnumDescriptor {
-	return file_host_v1_host_proto_enumTypes[1].Descriptor()
+	return file_host_v1_host_proto_enumTypes[2].Descriptor()
 }
 
 func (VirtualMachine_Phase) Type() protoreflect.EnumType {
-	return &file_host_v1_host_proto_enumTypes[1]
+	return &file_host_v1_host_proto_enumTypes[2]
 }
 
 func (x VirtualMachine_Phase) Number() protoreflect.EnumNumber {
@@ -128,7 +176,7 @@ func (x VirtualMachine_Phase) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use VirtualMachine_Phase.Descriptor instead.
 func (VirtualMachine_Phase) EnumDescriptor() ([]byte, []int) {
-	return file_host_v1_host_proto_rawDescGZIP(), []int{11, 0}
+	return file_host_v1_host_proto_rawDescGZIP(), []int{12, 0}
 }
 
 type WatchEvent_Type int32
@@ -170,11 +218,11 @@ func (x WatchEvent_Type) String() string {
 }
 
 func (WatchEvent_Type) Descriptor() protoreflect.EnumDescriptor {
-	return file_host_v1_host_proto_enumTypes[2].Descriptor()
+	return file_host_v1_host_proto_enumTypes[3].Descriptor()
 }
 
 func (WatchEvent_Type) Type() protoreflect.EnumType {
-	return &file_host_v1_host_proto_enumTypes[2]
+	return &file_host_v1_host_proto_enumTypes[3]
 }
 
 func (x WatchEvent_Type) Number() protoreflect.EnumNumber {
@@ -183,7 +231,7 @@ func (x WatchEvent_Type) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use WatchEvent_Type.Descriptor instead.
 func (WatchEvent_Type) EnumDescriptor() ([]byte, []int) {
-	return file_host_v1_host_proto_rawDescGZIP(), []int{23, 0}
+	return file_host_v1_host_proto_rawDescGZIP(), []int{25, 0}
 }
 
 type GetHostRequest struct {
@@ -240,6 +288,8 @@ type GetHostResponse struct {
 	MhzPerCore             uint32                 `protobuf:"varint,14,opt,name=mhz_per_core,json=mhzPerCore,proto3" json:"mhz_per_core,omitempty"`                                     // nominal frequency: what one processor counts in limits and reservations of pools
 	CpuReservedMhz         uint64                 `protobuf:"varint,15,opt,name=cpu_reserved_mhz,json=cpuReservedMhz,proto3" json:"cpu_reserved_mhz,omitempty"`                         // reservations of the pools
 	MachinesCpuNanoseconds uint64                 `protobuf:"varint,20,opt,name=machines_cpu_nanoseconds,json=machinesCpuNanoseconds,proto3" json:"machines_cpu_nanoseconds,omitempty"` // of all machines, those that are gone included; begins anew when the last one has gone
+	GuestImages            []*GuestImage          `protobuf:"bytes,21,rep,name=guest_images,json=guestImages,proto3" json:"guest_images,omitempty"`
+	ManagementBridge       string                 `protobuf:"bytes,22,opt,name=management_bridge,json=managementBridge,proto3" json:"management_bridge,omitempty"` // that ports of the network "management" are on; empty for none
 	unknownFields          protoimpl.UnknownFields
 	sizeCache              protoimpl.SizeCache
 }
@@ -386,6 +436,81 @@ func (x *GetHostResponse) GetMachinesCpuNanoseconds() uint64 {
 	return 0
 }
 
+func (x *GetHostResponse) GetGuestImages() []*GuestImage {
+	if x != nil {
+		return x.GuestImages
+	}
+	return nil
+}
+
+func (x *GetHostResponse) GetManagementBridge() string {
+	if x != nil {
+		return x.ManagementBridge
+	}
+	return ""
+}
+
+// GuestImage is a system that comes with the guest directory, for Guest.image.
+type GuestImage struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"` // e.g. "supervisor"
+	Version       string                 `protobuf:"bytes,2,opt,name=version,proto3" json:"version,omitempty"`
+	Bytes         uint64                 `protobuf:"varint,3,opt,name=bytes,proto3" json:"bytes,omitempty"` // of its root disk
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GuestImage) Reset() {
+	*x = GuestImage{}
+	mi := &file_host_v1_host_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GuestImage) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GuestImage) ProtoMessage() {}
+
+func (x *GuestImage) ProtoReflect() protoreflect.Message {
+	mi := &file_host_v1_host_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GuestImage.ProtoReflect.Descriptor instead.
+func (*GuestImage) Descriptor() ([]byte, []int) {
+	return file_host_v1_host_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *GuestImage) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *GuestImage) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *GuestImage) GetBytes() uint64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
 type GetInventoryRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -394,7 +519,7 @@ type GetInventoryRequest struct {
 
 func (x *GetInventoryRequest) Reset() {
 	*x = GetInventoryRequest{}
-	mi := &file_host_v1_host_proto_msgTypes[2]
+	mi := &file_host_v1_host_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -406,7 +531,7 @@ func (x *GetInventoryRequest) String() string {
 func (*GetInventoryRequest) ProtoMessage() {}
 
 func (x *GetInventoryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_host_v1_host_proto_msgTypes[2]
+	mi := &file_host_v1_host_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -419,7 +544,7 @@ func (x *GetInventoryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetInventoryRequest.ProtoReflect.Descriptor instead.
 func (*GetInventoryRequest) Descriptor() ([]byte, []int) {
-	return file_host_v1_host_proto_rawDescGZIP(), []int{2}
+	return file_host_v1_host_proto_rawDescGZIP(), []int{3}
 }
 
 type GetInventoryResponse struct {
@@ -434,7 +559,7 @@ type GetInventoryResponse struct {
 
 func (x *GetInventoryResponse) Reset() {
 	*x = GetInventoryResponse{}
-	mi := &file_host_v1_host_proto_msgTypes[3]
+	mi := &file_host_v1_host_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -446,7 +571,7 @@ func (x *GetInventoryResponse) String() string {
 func (*GetInventoryResponse) ProtoMessage() {}
 
 func (x *GetInventoryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_host_v1_host_proto_msgTypes[3]
+	mi := &file_host_v1_host_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -459,7 +584,7 @@ func (x *GetInventoryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetInventoryResponse.ProtoReflect.Descriptor instead.
 func (*GetInventoryResponse) Descriptor() ([]byte, []int) {
-	return file_host_v1_host_proto_rawDescGZIP(), []int{3}
+	return file_host_v1_host_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *GetInventoryResponse) GetMachines() []*InventoryMachine {
@@ -506,7 +631,7 @@ type InventoryMachine struct {
 
 func (x *InventoryMachine) Reset() {
 	*x = InventoryMachine{}
-	mi := &file_host_v1_host_proto_msgTypes[4]
+	mi := &file_host_v1_host_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -518,7 +643,7 @@ func (x *InventoryMachine) String() string {
 func (*InventoryMachine) ProtoMessage() {}
 
 func (x *InventoryMachine) ProtoReflect() protoreflect.Message {
-	mi := &file_host_v1_host_proto_msgTypes[4]
+	mi := &file_host_v1_host_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -531,7 +656,7 @@ func (x *InventoryMachine) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InventoryMachine.ProtoReflect.Descriptor instead.
 func (*InventoryMachine) Descriptor() ([]byte, []int) {
-	return file_host_v1_host_proto_rawDescGZIP(), []int{4}
+	return file_host_v1_host_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *InventoryMachine) GetId() string {
@@ -602,7 +727,7 @@ type InventoryItem struct {
 
 func (x *InventoryItem) Reset() {
 	*x = InventoryItem{}
-	mi := &file_host_v1_host_proto_msgTypes[5]
+	mi := &file_host_v1_host_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -614,7 +739,7 @@ func (x *InventoryItem) String() string {
 func (*InventoryItem) ProtoMessage() {}
 
 func (x *InventoryItem) ProtoReflect() protoreflect.Message {
-	mi := &file_host_v1_host_proto_msgTypes[5]
+	mi := &file_host_v1_host_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -627,7 +752,7 @@ func (x *InventoryItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InventoryItem.ProtoReflect.Descriptor instead.
 func (*InventoryItem) Descriptor() ([]byte, []int) {
-	return file_host_v1_host_proto_rawDescGZIP(), []int{5}
+	return file_host_v1_host_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *InventoryItem) GetName() string {
@@ -668,16 +793,17 @@ type VirtualMachineSpec struct {
 	ResourcePool string                    `protobuf:"bytes,10,opt,name=resource_pool,json=resourcePool,proto3" json:"resource_pool,omitempty"` // path below the host's root pool, e.g. "default"; empty for the root pool
 	// Memory that the host guarantees, at most memory_bytes; the rest is given while there is some. The reservations of all
 	// running machines together are never more than the host's memory. 0: all of memory_bytes.
-	MemoryReservationBytes uint64 `protobuf:"varint,11,opt,name=memory_reservation_bytes,json=memoryReservationBytes,proto3" json:"memory_reservation_bytes,omitempty"`
-	CpuShares              uint32 `protobuf:"varint,12,opt,name=cpu_shares,json=cpuShares,proto3" json:"cpu_shares,omitempty"`         // weight against other machines when processors are short; 0: 1024 for each virtual processor
-	OomScoreAdj            int32  `protobuf:"varint,13,opt,name=oom_score_adj,json=oomScoreAdj,proto3" json:"oom_score_adj,omitempty"` // of the VMM, -1000 to 1000: whom the kernel kills first when the host has no memory left
+	MemoryReservationBytes uint64                           `protobuf:"varint,11,opt,name=memory_reservation_bytes,json=memoryReservationBytes,proto3" json:"memory_reservation_bytes,omitempty"`
+	CpuShares              uint32                           `protobuf:"varint,12,opt,name=cpu_shares,json=cpuShares,proto3" json:"cpu_shares,omitempty"`         // weight against other machines when processors are short; 0: 1024 for each virtual processor
+	OomScoreAdj            int32                            `protobuf:"varint,13,opt,name=oom_score_adj,json=oomScoreAdj,proto3" json:"oom_score_adj,omitempty"` // of the VMM, -1000 to 1000: whom the kernel kills first when the host has no memory left
+	RestartPolicy          VirtualMachineSpec_RestartPolicy `protobuf:"varint,14,opt,name=restart_policy,json=restartPolicy,proto3,enum=pacific.host.v1.VirtualMachineSpec_RestartPolicy" json:"restart_policy,omitempty"`
 	unknownFields          protoimpl.UnknownFields
 	sizeCache              protoimpl.SizeCache
 }
 
 func (x *VirtualMachineSpec) Reset() {
 	*x = VirtualMachineSpec{}
-	mi := &file_host_v1_host_proto_msgTypes[6]
+	mi := &file_host_v1_host_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -689,7 +815,7 @@ func (x *VirtualMachineSpec) String() string {
 func (*VirtualMachineSpec) ProtoMessage() {}
 
 func (x *VirtualMachineSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_host_v1_host_proto_msgTypes[6]
+	mi := &file_host_v1_host_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -702,7 +828,7 @@ func (x *VirtualMachineSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VirtualMachineSpec.ProtoReflect.Descriptor instead.
 func (*VirtualMachineSpec) Descriptor() ([]byte, []int) {
-	return file_host_v1_host_proto_rawDescGZIP(), []int{6}
+	return file_host_v1_host_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *VirtualMachineSpec) GetId() string {
@@ -807,6 +933,13 @@ func (x *VirtualMachineSpec) GetOomScoreAdj() int32 {
 	return 0
 }
 
+func (x *VirtualMachineSpec) GetRestartPolicy() VirtualMachineSpec_RestartPolicy {
+	if x != nil {
+		return x.RestartPolicy
+	}
+	return VirtualMachineSpec_NEVER
+}
+
 type isVirtualMachineSpec_Type interface {
 	isVirtualMachineSpec_Type()
 }
@@ -834,7 +967,7 @@ type Crx struct {
 
 func (x *Crx) Reset() {
 	*x = Crx{}
-	mi := &file_host_v1_host_proto_msgTypes[7]
+	mi := &file_host_v1_host_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -846,7 +979,7 @@ func (x *Crx) String() string {
 func (*Crx) ProtoMessage() {}
 
 func (x *Crx) ProtoReflect() protoreflect.Message {
-	mi := &file_host_v1_host_proto_msgTypes[7]
+	mi := &file_host_v1_host_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -859,7 +992,7 @@ func (x *Crx) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Crx.ProtoReflect.Descriptor instead.
 func (*Crx) Descriptor() ([]byte, []int) {
-	return file_host_v1_host_proto_rawDescGZIP(), []int{7}
+	return file_host_v1_host_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Crx) GetMode() Crx_Mode {
@@ -876,17 +1009,20 @@ func (x *Crx) GetPersonality() string {
 	return ""
 }
 
-// Guest is an ordinary machine that boots from its first disk.
+// Guest is an ordinary machine that boots from its first disk, or from an image.
 type Guest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Firmware      string                 `protobuf:"bytes,1,opt,name=firmware,proto3" json:"firmware,omitempty"` // "bios" (default) or "uefi"
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Firmware string                 `protobuf:"bytes,1,opt,name=firmware,proto3" json:"firmware,omitempty"` // "bios" (default) or "uefi"; only without image
+	// A directory of the guest directory, e.g. "supervisor". The machine boots directly into the host's kernel, with the image as
+	// read-only root at LUN 0, and takes exactly two disks: one with ext4 for its data, and a read-only one with its seed (pacific/api/seed).
+	Image         string `protobuf:"bytes,2,opt,name=image,proto3" json:"image,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Guest) Reset() {
 	*x = Guest{}
-	mi := &file_host_v1_host_proto_msgTypes[8]
+	mi := &file_host_v1_host_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -898,7 +1034,7 @@ func (x *Guest) String() string {
 func (*Guest) ProtoMessage() {}
 
 func (x *Guest) ProtoReflect() protoreflect.Message {
-	mi := &file_host_v1_host_proto_msgTypes[8]
+	mi := &file_host_v1_host_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -911,7 +1047,7 @@ func (x *Guest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Guest.ProtoReflect.Descriptor instead.
 func (*Guest) Descriptor() ([]byte, []int) {
-	return file_host_v1_host_proto_rawDescGZIP(), []int{8}
+	return file_host_v1_host_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Guest) GetFirmware() string {
@@ -921,17 +1057,27 @@ func (x *Guest) GetFirmware() string {
 	return ""
 }
 
+func (x *Guest) GetImage() string {
+	if x != nil {
+		return x.Image
+	}
+	return ""
+}
+
 type Port struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"` // e.g. "eth0"
-	Mac           string                 `protobuf:"bytes,2,opt,name=mac,proto3" json:"mac,omitempty"`   // empty: derived from the machine's id
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"` // e.g. "eth0"
+	Mac   string                 `protobuf:"bytes,2,opt,name=mac,proto3" json:"mac,omitempty"`   // empty: derived from the machine's id
+	// Empty for a routed link of its own, which the dataplane gives a route. "management" puts it on the bridge of the host's
+	// management network; what has not the port's hardware address as its source is dropped there.
+	Network       string `protobuf:"bytes,3,opt,name=network,proto3" json:"network,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Port) Reset() {
 	*x = Port{}
-	mi := &file_host_v1_host_proto_msgTypes[9]
+	mi := &file_host_v1_host_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -943,7 +1089,7 @@ func (x *Port) String() string {
 func (*Port) ProtoMessage() {}
 
 func (x *Port) ProtoReflect() protoreflect.Message {
-	mi := &file_host_v1_host_proto_msgTypes[9]
+	mi := &file_host_v1_host_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -956,7 +1102,7 @@ func (x *Port) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Port.ProtoReflect.Descriptor instead.
 func (*Port) Descriptor() ([]byte, []int) {
-	return file_host_v1_host_proto_rawDescGZIP(), []int{9}
+	return file_host_v1_host_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Port) GetName() string {
@@ -973,6 +1119,13 @@ func (x *Port) GetMac() string {
 	return ""
 }
 
+func (x *Port) GetNetwork() string {
+	if x != nil {
+		return x.Network
+	}
+	return ""
+}
+
 type DiskAttachment struct {
 	state             protoimpl.MessageState `protogen:"open.v1"`
 	DiskId            string                 `protobuf:"bytes,1,opt,name=disk_id,json=diskId,proto3" json:"disk_id,omitempty"` // of Disks or the disk of an image
@@ -985,7 +1138,7 @@ type DiskAttachment struct {
 
 func (x *DiskAttachment) Reset() {
 	*x = DiskAttachment{}
-	mi := &file_host_v1_host_proto_msgTypes[10]
+	mi := &file_host_v1_host_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -997,7 +1150,7 @@ func (x *DiskAttachment) String() string {
 func (*DiskAttachment) ProtoMessage() {}
 
 func (x *DiskAttachment) ProtoReflect() protoreflect.Message {
-	mi := &file_host_v1_host_proto_msgTypes[10]
+	mi := &file_host_v1_host_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1010,7 +1163,7 @@ func (x *DiskAttachment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiskAttachment.ProtoReflect.Descriptor instead.
 func (*DiskAttachment) Descriptor() ([]byte, []int) {
-	return file_host_v1_host_proto_rawDescGZIP(), []int{10}
+	return file_host_v1_host_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *DiskAttachment) GetDiskId() string {
@@ -1052,13 +1205,16 @@ type VirtualMachine struct {
 	Ports             []*PortStatus          `protobuf:"bytes,7,rep,name=ports,proto3" json:"ports,omitempty"`
 	PersonalitySocket string                 `protobuf:"bytes,8,opt,name=personality_socket,json=personalitySocket,proto3" json:"personality_socket,omitempty"` // path of the unix socket of the personality channel
 	GuestReadyAt      *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=guest_ready_at,json=guestReadyAt,proto3" json:"guest_ready_at,omitempty"`              // the guest's PID 1 reported ready
+	Guest             *GuestStatus           `protobuf:"bytes,10,opt,name=guest,proto3" json:"guest,omitempty"`                                                 // what a guest with an image says of itself; unset until it does
+	NextStartAt       *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=next_start_at,json=nextStartAt,proto3" json:"next_start_at,omitempty"`                // of one that has ended and is started again
+	ImageVersion      string                 `protobuf:"bytes,12,opt,name=image_version,json=imageVersion,proto3" json:"image_version,omitempty"`               // of the image that it was started from the last time
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
 }
 
 func (x *VirtualMachine) Reset() {
 	*x = VirtualMachine{}
-	mi := &file_host_v1_host_proto_msgTypes[11]
+	mi := &file_host_v1_host_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1070,7 +1226,7 @@ func (x *VirtualMachine) String() string {
 func (*VirtualMachine) ProtoMessage() {}
 
 func (x *VirtualMachine) ProtoReflect() protoreflect.Message {
-	mi := &file_host_v1_host_proto_msgTypes[11]
+	mi := &file_host_v1_host_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1083,7 +1239,7 @@ func (x *VirtualMachine) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VirtualMachine.ProtoReflect.Descriptor instead.
 func (*VirtualMachine) Descriptor() ([]byte, []int) {
-	return file_host_v1_host_proto_rawDescGZIP(), []int{11}
+	return file_host_v1_host_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *VirtualMachine) GetSpec() *VirtualMachineSpec {
@@ -1149,6 +1305,88 @@ func (x *VirtualMachine) GetGuestReadyAt() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *VirtualMachine) GetGuest() *GuestStatus {
+	if x != nil {
+		return x.Guest
+	}
+	return nil
+}
+
+func (x *VirtualMachine) GetNextStartAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.NextStartAt
+	}
+	return nil
+}
+
+func (x *VirtualMachine) GetImageVersion() string {
+	if x != nil {
+		return x.ImageVersion
+	}
+	return ""
+}
+
+// GuestStatus is for people and for those who wait; a guest may say anything.
+type GuestStatus struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Stage         string                 `protobuf:"bytes,1,opt,name=stage,proto3" json:"stage,omitempty"`         // "Preparing", "Starting", "Ready", "Failing"
+	Message       string                 `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`     // what it waits for, or why it fails
+	Addresses     []string               `protobuf:"bytes,3,rep,name=addresses,proto3" json:"addresses,omitempty"` // CIDR, of the management interface
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GuestStatus) Reset() {
+	*x = GuestStatus{}
+	mi := &file_host_v1_host_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GuestStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GuestStatus) ProtoMessage() {}
+
+func (x *GuestStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_host_v1_host_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GuestStatus.ProtoReflect.Descriptor instead.
+func (*GuestStatus) Descriptor() ([]byte, []int) {
+	return file_host_v1_host_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *GuestStatus) GetStage() string {
+	if x != nil {
+		return x.Stage
+	}
+	return ""
+}
+
+func (x *GuestStatus) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+func (x *GuestStatus) GetAddresses() []string {
+	if x != nil {
+		return x.Addresses
+	}
+	return nil
+}
+
 type Exit struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	At            *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=at,proto3" json:"at,omitempty"`
@@ -1162,7 +1400,7 @@ type Exit struct {
 
 func (x *Exit) Reset() {
 	*x = Exit{}
-	mi := &file_host_v1_host_proto_msgTypes[12]
+	mi := &file_host_v1_host_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1174,7 +1412,7 @@ func (x *Exit) String() string {
 func (*Exit) ProtoMessage() {}
 
 func (x *Exit) ProtoReflect() protoreflect.Message {
-	mi := &file_host_v1_host_proto_msgTypes[12]
+	mi := &file_host_v1_host_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1187,7 +1425,7 @@ func (x *Exit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Exit.ProtoReflect.Descriptor instead.
 func (*Exit) Descriptor() ([]byte, []int) {
-	return file_host_v1_host_proto_rawDescGZIP(), []int{12}
+	return file_host_v1_host_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Exit) GetAt() *timestamppb.Timestamp {
@@ -1236,7 +1474,7 @@ type PortStatus struct {
 
 func (x *PortStatus) Reset() {
 	*x = PortStatus{}
-	mi := &file_host_v1_host_proto_msgTypes[13]
+	mi := &file_host_v1_host_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1248,7 +1486,7 @@ func (x *PortStatus) String() string {
 func (*PortStatus) ProtoMessage() {}
 
 func (x *PortStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_host_v1_host_proto_msgTypes[13]
+	mi := &file_host_v1_host_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1261,7 +1499,7 @@ func (x *PortStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PortStatus.ProtoReflect.Descriptor instead.
 func (*PortStatus) Descriptor() ([]byte, []int) {
-	return file_host_v1_host_proto_rawDescGZIP(), []int{13}
+	return file_host_v1_host_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *PortStatus) GetName() string {
@@ -1295,7 +1533,7 @@ type CreateRequest struct {
 
 func (x *CreateRequest) Reset() {
 	*x = CreateRequest{}
-	mi := &file_host_v1_host_proto_msgTypes[14]
+	mi := &file_host_v1_host_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1307,7 +1545,7 @@ func (x *CreateRequest) String() string {
 func (*CreateRequest) ProtoMessage() {}
 
 func (x *CreateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_host_v1_host_proto_msgTypes[14]
+	mi := &file_host_v1_host_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1320,7 +1558,7 @@ func (x *CreateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateRequest.ProtoReflect.Descriptor instead.
 func (*CreateRequest) Descriptor() ([]byte, []int) {
-	return file_host_v1_host_proto_rawDescGZIP(), []int{14}
+	return file_host_v1_host_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *CreateRequest) GetSpec() *VirtualMachineSpec {
@@ -1346,7 +1584,7 @@ type StartRequest struct {
 
 func (x *StartRequest) Reset() {
 	*x = StartRequest{}
-	mi := &file_host_v1_host_proto_msgTypes[15]
+	mi := &file_host_v1_host_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1358,7 +1596,7 @@ func (x *StartRequest) String() string {
 func (*StartRequest) ProtoMessage() {}
 
 func (x *StartRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_host_v1_host_proto_msgTypes[15]
+	mi := &file_host_v1_host_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1371,7 +1609,7 @@ func (x *StartRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartRequest.ProtoReflect.Descriptor instead.
 func (*StartRequest) Descriptor() ([]byte, []int) {
-	return file_host_v1_host_proto_rawDescGZIP(), []int{15}
+	return file_host_v1_host_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *StartRequest) GetId() string {
@@ -1391,7 +1629,7 @@ type StopRequest struct {
 
 func (x *StopRequest) Reset() {
 	*x = StopRequest{}
-	mi := &file_host_v1_host_proto_msgTypes[16]
+	mi := &file_host_v1_host_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1403,7 +1641,7 @@ func (x *StopRequest) String() string {
 func (*StopRequest) ProtoMessage() {}
 
 func (x *StopRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_host_v1_host_proto_msgTypes[16]
+	mi := &file_host_v1_host_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1416,7 +1654,7 @@ func (x *StopRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StopRequest.ProtoReflect.Descriptor instead.
 func (*StopRequest) Descriptor() ([]byte, []int) {
-	return file_host_v1_host_proto_rawDescGZIP(), []int{16}
+	return file_host_v1_host_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *StopRequest) GetId() string {
@@ -1442,7 +1680,7 @@ type DestroyRequest struct {
 
 func (x *DestroyRequest) Reset() {
 	*x = DestroyRequest{}
-	mi := &file_host_v1_host_proto_msgTypes[17]
+	mi := &file_host_v1_host_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1454,7 +1692,7 @@ func (x *DestroyRequest) String() string {
 func (*DestroyRequest) ProtoMessage() {}
 
 func (x *DestroyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_host_v1_host_proto_msgTypes[17]
+	mi := &file_host_v1_host_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1467,7 +1705,7 @@ func (x *DestroyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DestroyRequest.ProtoReflect.Descriptor instead.
 func (*DestroyRequest) Descriptor() ([]byte, []int) {
-	return file_host_v1_host_proto_rawDescGZIP(), []int{17}
+	return file_host_v1_host_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *DestroyRequest) GetId() string {
@@ -1485,7 +1723,7 @@ type DestroyResponse struct {
 
 func (x *DestroyResponse) Reset() {
 	*x = DestroyResponse{}
-	mi := &file_host_v1_host_proto_msgTypes[18]
+	mi := &file_host_v1_host_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1497,7 +1735,7 @@ func (x *DestroyResponse) String() string {
 func (*DestroyResponse) ProtoMessage() {}
 
 func (x *DestroyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_host_v1_host_proto_msgTypes[18]
+	mi := &file_host_v1_host_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1510,7 +1748,7 @@ func (x *DestroyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DestroyResponse.ProtoReflect.Descriptor instead.
 func (*DestroyResponse) Descriptor() ([]byte, []int) {
-	return file_host_v1_host_proto_rawDescGZIP(), []int{18}
+	return file_host_v1_host_proto_rawDescGZIP(), []int{20}
 }
 
 type GetRequest struct {
@@ -1522,7 +1760,7 @@ type GetRequest struct {
 
 func (x *GetRequest) Reset() {
 	*x = GetRequest{}
-	mi := &file_host_v1_host_proto_msgTypes[19]
+	mi := &file_host_v1_host_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1534,7 +1772,7 @@ func (x *GetRequest) String() string {
 func (*GetRequest) ProtoMessage() {}
 
 func (x *GetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_host_v1_host_proto_msgTypes[19]
+	mi := &file_host_v1_host_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1547,7 +1785,7 @@ func (x *GetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRequest.ProtoReflect.Descriptor instead.
 func (*GetRequest) Descriptor() ([]byte, []int) {
-	return file_host_v1_host_proto_rawDescGZIP(), []int{19}
+	return file_host_v1_host_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *GetRequest) GetId() string {
@@ -1565,7 +1803,7 @@ type ListRequest struct {
 
 func (x *ListRequest) Reset() {
 	*x = ListRequest{}
-	mi := &file_host_v1_host_proto_msgTypes[20]
+	mi := &file_host_v1_host_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1577,7 +1815,7 @@ func (x *ListRequest) String() string {
 func (*ListRequest) ProtoMessage() {}
 
 func (x *ListRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_host_v1_host_proto_msgTypes[20]
+	mi := &file_host_v1_host_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1590,7 +1828,7 @@ func (x *ListRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRequest.ProtoReflect.Descriptor instead.
 func (*ListRequest) Descriptor() ([]byte, []int) {
-	return file_host_v1_host_proto_rawDescGZIP(), []int{20}
+	return file_host_v1_host_proto_rawDescGZIP(), []int{22}
 }
 
 type ListResponse struct {
@@ -1602,7 +1840,7 @@ type ListResponse struct {
 
 func (x *ListResponse) Reset() {
 	*x = ListResponse{}
-	mi := &file_host_v1_host_proto_msgTypes[21]
+	mi := &file_host_v1_host_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1614,7 +1852,7 @@ func (x *ListResponse) String() string {
 func (*ListResponse) ProtoMessage() {}
 
 func (x *ListResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_host_v1_host_proto_msgTypes[21]
+	mi := &file_host_v1_host_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1627,7 +1865,7 @@ func (x *ListResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListResponse.ProtoReflect.Descriptor instead.
 func (*ListResponse) Descriptor() ([]byte, []int) {
-	return file_host_v1_host_proto_rawDescGZIP(), []int{21}
+	return file_host_v1_host_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ListResponse) GetMachines() []*VirtualMachine {
@@ -1646,7 +1884,7 @@ type WatchRequest struct {
 
 func (x *WatchRequest) Reset() {
 	*x = WatchRequest{}
-	mi := &file_host_v1_host_proto_msgTypes[22]
+	mi := &file_host_v1_host_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1658,7 +1896,7 @@ func (x *WatchRequest) String() string {
 func (*WatchRequest) ProtoMessage() {}
 
 func (x *WatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_host_v1_host_proto_msgTypes[22]
+	mi := &file_host_v1_host_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1671,7 +1909,7 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
 func (*WatchRequest) Descriptor() ([]byte, []int) {
-	return file_host_v1_host_proto_rawDescGZIP(), []int{22}
+	return file_host_v1_host_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *WatchRequest) GetIncludeUnmanaged() bool {
@@ -1691,7 +1929,7 @@ type WatchEvent struct {
 
 func (x *WatchEvent) Reset() {
 	*x = WatchEvent{}
-	mi := &file_host_v1_host_proto_msgTypes[23]
+	mi := &file_host_v1_host_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1703,7 +1941,7 @@ func (x *WatchEvent) String() string {
 func (*WatchEvent) ProtoMessage() {}
 
 func (x *WatchEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_host_v1_host_proto_msgTypes[23]
+	mi := &file_host_v1_host_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1716,7 +1954,7 @@ func (x *WatchEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchEvent.ProtoReflect.Descriptor instead.
 func (*WatchEvent) Descriptor() ([]byte, []int) {
-	return file_host_v1_host_proto_rawDescGZIP(), []int{23}
+	return file_host_v1_host_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *WatchEvent) GetType() WatchEvent_Type {
@@ -1743,7 +1981,7 @@ type AttachDiskRequest struct {
 
 func (x *AttachDiskRequest) Reset() {
 	*x = AttachDiskRequest{}
-	mi := &file_host_v1_host_proto_msgTypes[24]
+	mi := &file_host_v1_host_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1755,7 +1993,7 @@ func (x *AttachDiskRequest) String() string {
 func (*AttachDiskRequest) ProtoMessage() {}
 
 func (x *AttachDiskRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_host_v1_host_proto_msgTypes[24]
+	mi := &file_host_v1_host_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1768,7 +2006,7 @@ func (x *AttachDiskRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AttachDiskRequest.ProtoReflect.Descriptor instead.
 func (*AttachDiskRequest) Descriptor() ([]byte, []int) {
-	return file_host_v1_host_proto_rawDescGZIP(), []int{24}
+	return file_host_v1_host_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *AttachDiskRequest) GetMachineId() string {
@@ -1795,7 +2033,7 @@ type DetachDiskRequest struct {
 
 func (x *DetachDiskRequest) Reset() {
 	*x = DetachDiskRequest{}
-	mi := &file_host_v1_host_proto_msgTypes[25]
+	mi := &file_host_v1_host_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1807,7 +2045,7 @@ func (x *DetachDiskRequest) String() string {
 func (*DetachDiskRequest) ProtoMessage() {}
 
 func (x *DetachDiskRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_host_v1_host_proto_msgTypes[25]
+	mi := &file_host_v1_host_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1820,7 +2058,7 @@ func (x *DetachDiskRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DetachDiskRequest.ProtoReflect.Descriptor instead.
 func (*DetachDiskRequest) Descriptor() ([]byte, []int) {
-	return file_host_v1_host_proto_rawDescGZIP(), []int{25}
+	return file_host_v1_host_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *DetachDiskRequest) GetMachineId() string {
@@ -1845,7 +2083,7 @@ type DetachDiskResponse struct {
 
 func (x *DetachDiskResponse) Reset() {
 	*x = DetachDiskResponse{}
-	mi := &file_host_v1_host_proto_msgTypes[26]
+	mi := &file_host_v1_host_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1857,7 +2095,7 @@ func (x *DetachDiskResponse) String() string {
 func (*DetachDiskResponse) ProtoMessage() {}
 
 func (x *DetachDiskResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_host_v1_host_proto_msgTypes[26]
+	mi := &file_host_v1_host_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1870,7 +2108,7 @@ func (x *DetachDiskResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DetachDiskResponse.ProtoReflect.Descriptor instead.
 func (*DetachDiskResponse) Descriptor() ([]byte, []int) {
-	return file_host_v1_host_proto_rawDescGZIP(), []int{26}
+	return file_host_v1_host_proto_rawDescGZIP(), []int{28}
 }
 
 type GetStatsRequest struct {
@@ -1882,7 +2120,7 @@ type GetStatsRequest struct {
 
 func (x *GetStatsRequest) Reset() {
 	*x = GetStatsRequest{}
-	mi := &file_host_v1_host_proto_msgTypes[27]
+	mi := &file_host_v1_host_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1894,7 +2132,7 @@ func (x *GetStatsRequest) String() string {
 func (*GetStatsRequest) ProtoMessage() {}
 
 func (x *GetStatsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_host_v1_host_proto_msgTypes[27]
+	mi := &file_host_v1_host_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1907,7 +2145,7 @@ func (x *GetStatsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStatsRequest.ProtoReflect.Descriptor instead.
 func (*GetStatsRequest) Descriptor() ([]byte, []int) {
-	return file_host_v1_host_proto_rawDescGZIP(), []int{27}
+	return file_host_v1_host_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *GetStatsRequest) GetDisks() bool {
@@ -1930,7 +2168,7 @@ type GetStatsResponse struct {
 
 func (x *GetStatsResponse) Reset() {
 	*x = GetStatsResponse{}
-	mi := &file_host_v1_host_proto_msgTypes[28]
+	mi := &file_host_v1_host_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1942,7 +2180,7 @@ func (x *GetStatsResponse) String() string {
 func (*GetStatsResponse) ProtoMessage() {}
 
 func (x *GetStatsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_host_v1_host_proto_msgTypes[28]
+	mi := &file_host_v1_host_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1955,7 +2193,7 @@ func (x *GetStatsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStatsResponse.ProtoReflect.Descriptor instead.
 func (*GetStatsResponse) Descriptor() ([]byte, []int) {
-	return file_host_v1_host_proto_rawDescGZIP(), []int{28}
+	return file_host_v1_host_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *GetStatsResponse) GetAt() *timestamppb.Timestamp {
@@ -2006,7 +2244,7 @@ type Usage struct {
 
 func (x *Usage) Reset() {
 	*x = Usage{}
-	mi := &file_host_v1_host_proto_msgTypes[29]
+	mi := &file_host_v1_host_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2018,7 +2256,7 @@ func (x *Usage) String() string {
 func (*Usage) ProtoMessage() {}
 
 func (x *Usage) ProtoReflect() protoreflect.Message {
-	mi := &file_host_v1_host_proto_msgTypes[29]
+	mi := &file_host_v1_host_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2031,7 +2269,7 @@ func (x *Usage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Usage.ProtoReflect.Descriptor instead.
 func (*Usage) Descriptor() ([]byte, []int) {
-	return file_host_v1_host_proto_rawDescGZIP(), []int{29}
+	return file_host_v1_host_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Usage) GetCpuNanoseconds() uint64 {
@@ -2074,7 +2312,7 @@ type MachineStats struct {
 
 func (x *MachineStats) Reset() {
 	*x = MachineStats{}
-	mi := &file_host_v1_host_proto_msgTypes[30]
+	mi := &file_host_v1_host_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2086,7 +2324,7 @@ func (x *MachineStats) String() string {
 func (*MachineStats) ProtoMessage() {}
 
 func (x *MachineStats) ProtoReflect() protoreflect.Message {
-	mi := &file_host_v1_host_proto_msgTypes[30]
+	mi := &file_host_v1_host_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2099,7 +2337,7 @@ func (x *MachineStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MachineStats.ProtoReflect.Descriptor instead.
 func (*MachineStats) Descriptor() ([]byte, []int) {
-	return file_host_v1_host_proto_rawDescGZIP(), []int{30}
+	return file_host_v1_host_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *MachineStats) GetId() string {
@@ -2145,7 +2383,7 @@ type DiskTraffic struct {
 
 func (x *DiskTraffic) Reset() {
 	*x = DiskTraffic{}
-	mi := &file_host_v1_host_proto_msgTypes[31]
+	mi := &file_host_v1_host_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2157,7 +2395,7 @@ func (x *DiskTraffic) String() string {
 func (*DiskTraffic) ProtoMessage() {}
 
 func (x *DiskTraffic) ProtoReflect() protoreflect.Message {
-	mi := &file_host_v1_host_proto_msgTypes[31]
+	mi := &file_host_v1_host_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2170,7 +2408,7 @@ func (x *DiskTraffic) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiskTraffic.ProtoReflect.Descriptor instead.
 func (*DiskTraffic) Descriptor() ([]byte, []int) {
-	return file_host_v1_host_proto_rawDescGZIP(), []int{31}
+	return file_host_v1_host_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *DiskTraffic) GetDiskId() string {
@@ -2231,7 +2469,7 @@ type PortTraffic struct {
 
 func (x *PortTraffic) Reset() {
 	*x = PortTraffic{}
-	mi := &file_host_v1_host_proto_msgTypes[32]
+	mi := &file_host_v1_host_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2243,7 +2481,7 @@ func (x *PortTraffic) String() string {
 func (*PortTraffic) ProtoMessage() {}
 
 func (x *PortTraffic) ProtoReflect() protoreflect.Message {
-	mi := &file_host_v1_host_proto_msgTypes[32]
+	mi := &file_host_v1_host_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2256,7 +2494,7 @@ func (x *PortTraffic) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PortTraffic.ProtoReflect.Descriptor instead.
 func (*PortTraffic) Descriptor() ([]byte, []int) {
-	return file_host_v1_host_proto_rawDescGZIP(), []int{32}
+	return file_host_v1_host_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *PortTraffic) GetName() string {
@@ -2321,7 +2559,7 @@ type Disk struct {
 
 func (x *Disk) Reset() {
 	*x = Disk{}
-	mi := &file_host_v1_host_proto_msgTypes[33]
+	mi := &file_host_v1_host_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2333,7 +2571,7 @@ func (x *Disk) String() string {
 func (*Disk) ProtoMessage() {}
 
 func (x *Disk) ProtoReflect() protoreflect.Message {
-	mi := &file_host_v1_host_proto_msgTypes[33]
+	mi := &file_host_v1_host_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2346,7 +2584,7 @@ func (x *Disk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Disk.ProtoReflect.Descriptor instead.
 func (*Disk) Descriptor() ([]byte, []int) {
-	return file_host_v1_host_proto_rawDescGZIP(), []int{33}
+	return file_host_v1_host_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Disk) GetId() string {
@@ -2385,15 +2623,17 @@ func (x *Disk) GetLabels() map[string]string {
 }
 
 type CreateDiskRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Disk          *Disk                  `protobuf:"bytes,1,opt,name=disk,proto3" json:"disk,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Disk  *Disk                  `protobuf:"bytes,1,opt,name=disk,proto3" json:"disk,omitempty"`
+	// What the disk begins with, at most 1 MiB, the rest is zero; only without file system. It is never shown again.
+	Content       []byte `protobuf:"bytes,2,opt,name=content,proto3" json:"content,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CreateDiskRequest) Reset() {
 	*x = CreateDiskRequest{}
-	mi := &file_host_v1_host_proto_msgTypes[34]
+	mi := &file_host_v1_host_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2405,7 +2645,7 @@ func (x *CreateDiskRequest) String() string {
 func (*CreateDiskRequest) ProtoMessage() {}
 
 func (x *CreateDiskRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_host_v1_host_proto_msgTypes[34]
+	mi := &file_host_v1_host_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2418,12 +2658,19 @@ func (x *CreateDiskRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateDiskRequest.ProtoReflect.Descriptor instead.
 func (*CreateDiskRequest) Descriptor() ([]byte, []int) {
-	return file_host_v1_host_proto_rawDescGZIP(), []int{34}
+	return file_host_v1_host_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *CreateDiskRequest) GetDisk() *Disk {
 	if x != nil {
 		return x.Disk
+	}
+	return nil
+}
+
+func (x *CreateDiskRequest) GetContent() []byte {
+	if x != nil {
+		return x.Content
 	}
 	return nil
 }
@@ -2437,7 +2684,7 @@ type DeleteDiskRequest struct {
 
 func (x *DeleteDiskRequest) Reset() {
 	*x = DeleteDiskRequest{}
-	mi := &file_host_v1_host_proto_msgTypes[35]
+	mi := &file_host_v1_host_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2449,7 +2696,7 @@ func (x *DeleteDiskRequest) String() string {
 func (*DeleteDiskRequest) ProtoMessage() {}
 
 func (x *DeleteDiskRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_host_v1_host_proto_msgTypes[35]
+	mi := &file_host_v1_host_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2462,7 +2709,7 @@ func (x *DeleteDiskRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteDiskRequest.ProtoReflect.Descriptor instead.
 func (*DeleteDiskRequest) Descriptor() ([]byte, []int) {
-	return file_host_v1_host_proto_rawDescGZIP(), []int{35}
+	return file_host_v1_host_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *DeleteDiskRequest) GetId() string {
@@ -2480,7 +2727,7 @@ type DeleteDiskResponse struct {
 
 func (x *DeleteDiskResponse) Reset() {
 	*x = DeleteDiskResponse{}
-	mi := &file_host_v1_host_proto_msgTypes[36]
+	mi := &file_host_v1_host_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2492,7 +2739,7 @@ func (x *DeleteDiskResponse) String() string {
 func (*DeleteDiskResponse) ProtoMessage() {}
 
 func (x *DeleteDiskResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_host_v1_host_proto_msgTypes[36]
+	mi := &file_host_v1_host_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2505,7 +2752,7 @@ func (x *DeleteDiskResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteDiskResponse.ProtoReflect.Descriptor instead.
 func (*DeleteDiskResponse) Descriptor() ([]byte, []int) {
-	return file_host_v1_host_proto_rawDescGZIP(), []int{36}
+	return file_host_v1_host_proto_rawDescGZIP(), []int{38}
 }
 
 type ListDisksRequest struct {
@@ -2516,7 +2763,7 @@ type ListDisksRequest struct {
 
 func (x *ListDisksRequest) Reset() {
 	*x = ListDisksRequest{}
-	mi := &file_host_v1_host_proto_msgTypes[37]
+	mi := &file_host_v1_host_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2528,7 +2775,7 @@ func (x *ListDisksRequest) String() string {
 func (*ListDisksRequest) ProtoMessage() {}
 
 func (x *ListDisksRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_host_v1_host_proto_msgTypes[37]
+	mi := &file_host_v1_host_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2541,7 +2788,7 @@ func (x *ListDisksRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDisksRequest.ProtoReflect.Descriptor instead.
 func (*ListDisksRequest) Descriptor() ([]byte, []int) {
-	return file_host_v1_host_proto_rawDescGZIP(), []int{37}
+	return file_host_v1_host_proto_rawDescGZIP(), []int{39}
 }
 
 type ListDisksResponse struct {
@@ -2553,7 +2800,7 @@ type ListDisksResponse struct {
 
 func (x *ListDisksResponse) Reset() {
 	*x = ListDisksResponse{}
-	mi := &file_host_v1_host_proto_msgTypes[38]
+	mi := &file_host_v1_host_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2565,7 +2812,7 @@ func (x *ListDisksResponse) String() string {
 func (*ListDisksResponse) ProtoMessage() {}
 
 func (x *ListDisksResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_host_v1_host_proto_msgTypes[38]
+	mi := &file_host_v1_host_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2578,7 +2825,7 @@ func (x *ListDisksResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDisksResponse.ProtoReflect.Descriptor instead.
 func (*ListDisksResponse) Descriptor() ([]byte, []int) {
-	return file_host_v1_host_proto_rawDescGZIP(), []int{38}
+	return file_host_v1_host_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ListDisksResponse) GetDisks() []*Disk {
@@ -2603,7 +2850,7 @@ type PullRequest struct {
 
 func (x *PullRequest) Reset() {
 	*x = PullRequest{}
-	mi := &file_host_v1_host_proto_msgTypes[39]
+	mi := &file_host_v1_host_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2615,7 +2862,7 @@ func (x *PullRequest) String() string {
 func (*PullRequest) ProtoMessage() {}
 
 func (x *PullRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_host_v1_host_proto_msgTypes[39]
+	mi := &file_host_v1_host_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2628,7 +2875,7 @@ func (x *PullRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PullRequest.ProtoReflect.Descriptor instead.
 func (*PullRequest) Descriptor() ([]byte, []int) {
-	return file_host_v1_host_proto_rawDescGZIP(), []int{39}
+	return file_host_v1_host_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *PullRequest) GetReference() string {
@@ -2671,7 +2918,7 @@ type RegistryCredentials struct {
 
 func (x *RegistryCredentials) Reset() {
 	*x = RegistryCredentials{}
-	mi := &file_host_v1_host_proto_msgTypes[40]
+	mi := &file_host_v1_host_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2683,7 +2930,7 @@ func (x *RegistryCredentials) String() string {
 func (*RegistryCredentials) ProtoMessage() {}
 
 func (x *RegistryCredentials) ProtoReflect() protoreflect.Message {
-	mi := &file_host_v1_host_proto_msgTypes[40]
+	mi := &file_host_v1_host_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2696,7 +2943,7 @@ func (x *RegistryCredentials) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegistryCredentials.ProtoReflect.Descriptor instead.
 func (*RegistryCredentials) Descriptor() ([]byte, []int) {
-	return file_host_v1_host_proto_rawDescGZIP(), []int{40}
+	return file_host_v1_host_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *RegistryCredentials) GetUsername() string {
@@ -2739,7 +2986,7 @@ type PullProgress struct {
 
 func (x *PullProgress) Reset() {
 	*x = PullProgress{}
-	mi := &file_host_v1_host_proto_msgTypes[41]
+	mi := &file_host_v1_host_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2751,7 +2998,7 @@ func (x *PullProgress) String() string {
 func (*PullProgress) ProtoMessage() {}
 
 func (x *PullProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_host_v1_host_proto_msgTypes[41]
+	mi := &file_host_v1_host_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2764,7 +3011,7 @@ func (x *PullProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PullProgress.ProtoReflect.Descriptor instead.
 func (*PullProgress) Descriptor() ([]byte, []int) {
-	return file_host_v1_host_proto_rawDescGZIP(), []int{41}
+	return file_host_v1_host_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *PullProgress) GetStage() string {
@@ -2811,7 +3058,7 @@ type Image struct {
 
 func (x *Image) Reset() {
 	*x = Image{}
-	mi := &file_host_v1_host_proto_msgTypes[42]
+	mi := &file_host_v1_host_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2823,7 +3070,7 @@ func (x *Image) String() string {
 func (*Image) ProtoMessage() {}
 
 func (x *Image) ProtoReflect() protoreflect.Message {
-	mi := &file_host_v1_host_proto_msgTypes[42]
+	mi := &file_host_v1_host_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2836,7 +3083,7 @@ func (x *Image) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Image.ProtoReflect.Descriptor instead.
 func (*Image) Descriptor() ([]byte, []int) {
-	return file_host_v1_host_proto_rawDescGZIP(), []int{42}
+	return file_host_v1_host_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *Image) GetDigest() string {
@@ -2906,7 +3153,7 @@ type GetImageRequest struct {
 
 func (x *GetImageRequest) Reset() {
 	*x = GetImageRequest{}
-	mi := &file_host_v1_host_proto_msgTypes[43]
+	mi := &file_host_v1_host_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2918,7 +3165,7 @@ func (x *GetImageRequest) String() string {
 func (*GetImageRequest) ProtoMessage() {}
 
 func (x *GetImageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_host_v1_host_proto_msgTypes[43]
+	mi := &file_host_v1_host_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2931,7 +3178,7 @@ func (x *GetImageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetImageRequest.ProtoReflect.Descriptor instead.
 func (*GetImageRequest) Descriptor() ([]byte, []int) {
-	return file_host_v1_host_proto_rawDescGZIP(), []int{43}
+	return file_host_v1_host_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *GetImageRequest) GetReference() string {
@@ -2963,7 +3210,7 @@ type ListImagesRequest struct {
 
 func (x *ListImagesRequest) Reset() {
 	*x = ListImagesRequest{}
-	mi := &file_host_v1_host_proto_msgTypes[44]
+	mi := &file_host_v1_host_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2975,7 +3222,7 @@ func (x *ListImagesRequest) String() string {
 func (*ListImagesRequest) ProtoMessage() {}
 
 func (x *ListImagesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_host_v1_host_proto_msgTypes[44]
+	mi := &file_host_v1_host_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2988,7 +3235,7 @@ func (x *ListImagesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListImagesRequest.ProtoReflect.Descriptor instead.
 func (*ListImagesRequest) Descriptor() ([]byte, []int) {
-	return file_host_v1_host_proto_rawDescGZIP(), []int{44}
+	return file_host_v1_host_proto_rawDescGZIP(), []int{46}
 }
 
 type ListImagesResponse struct {
@@ -3001,7 +3248,7 @@ type ListImagesResponse struct {
 
 func (x *ListImagesResponse) Reset() {
 	*x = ListImagesResponse{}
-	mi := &file_host_v1_host_proto_msgTypes[45]
+	mi := &file_host_v1_host_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3013,7 +3260,7 @@ func (x *ListImagesResponse) String() string {
 func (*ListImagesResponse) ProtoMessage() {}
 
 func (x *ListImagesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_host_v1_host_proto_msgTypes[45]
+	mi := &file_host_v1_host_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3026,7 +3273,7 @@ func (x *ListImagesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListImagesResponse.ProtoReflect.Descriptor instead.
 func (*ListImagesResponse) Descriptor() ([]byte, []int) {
-	return file_host_v1_host_proto_rawDescGZIP(), []int{45}
+	return file_host_v1_host_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *ListImagesResponse) GetImages() []*Image {
@@ -3052,7 +3299,7 @@ type CollectGarbageRequest struct {
 
 func (x *CollectGarbageRequest) Reset() {
 	*x = CollectGarbageRequest{}
-	mi := &file_host_v1_host_proto_msgTypes[46]
+	mi := &file_host_v1_host_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3064,7 +3311,7 @@ func (x *CollectGarbageRequest) String() string {
 func (*CollectGarbageRequest) ProtoMessage() {}
 
 func (x *CollectGarbageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_host_v1_host_proto_msgTypes[46]
+	mi := &file_host_v1_host_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3077,7 +3324,7 @@ func (x *CollectGarbageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CollectGarbageRequest.ProtoReflect.Descriptor instead.
 func (*CollectGarbageRequest) Descriptor() ([]byte, []int) {
-	return file_host_v1_host_proto_rawDescGZIP(), []int{46}
+	return file_host_v1_host_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *CollectGarbageRequest) GetFreeBytes() uint64 {
@@ -3101,7 +3348,7 @@ type GarbageCollection struct {
 
 func (x *GarbageCollection) Reset() {
 	*x = GarbageCollection{}
-	mi := &file_host_v1_host_proto_msgTypes[47]
+	mi := &file_host_v1_host_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3113,7 +3360,7 @@ func (x *GarbageCollection) String() string {
 func (*GarbageCollection) ProtoMessage() {}
 
 func (x *GarbageCollection) ProtoReflect() protoreflect.Message {
-	mi := &file_host_v1_host_proto_msgTypes[47]
+	mi := &file_host_v1_host_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3126,7 +3373,7 @@ func (x *GarbageCollection) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GarbageCollection.ProtoReflect.Descriptor instead.
 func (*GarbageCollection) Descriptor() ([]byte, []int) {
-	return file_host_v1_host_proto_rawDescGZIP(), []int{47}
+	return file_host_v1_host_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *GarbageCollection) GetAt() *timestamppb.Timestamp {
@@ -3173,7 +3420,7 @@ type RemoveImageRequest struct {
 
 func (x *RemoveImageRequest) Reset() {
 	*x = RemoveImageRequest{}
-	mi := &file_host_v1_host_proto_msgTypes[48]
+	mi := &file_host_v1_host_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3185,7 +3432,7 @@ func (x *RemoveImageRequest) String() string {
 func (*RemoveImageRequest) ProtoMessage() {}
 
 func (x *RemoveImageRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_host_v1_host_proto_msgTypes[48]
+	mi := &file_host_v1_host_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3198,7 +3445,7 @@ func (x *RemoveImageRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveImageRequest.ProtoReflect.Descriptor instead.
 func (*RemoveImageRequest) Descriptor() ([]byte, []int) {
-	return file_host_v1_host_proto_rawDescGZIP(), []int{48}
+	return file_host_v1_host_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *RemoveImageRequest) GetDigest() string {
@@ -3216,7 +3463,7 @@ type RemoveImageResponse struct {
 
 func (x *RemoveImageResponse) Reset() {
 	*x = RemoveImageResponse{}
-	mi := &file_host_v1_host_proto_msgTypes[49]
+	mi := &file_host_v1_host_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3228,7 +3475,7 @@ func (x *RemoveImageResponse) String() string {
 func (*RemoveImageResponse) ProtoMessage() {}
 
 func (x *RemoveImageResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_host_v1_host_proto_msgTypes[49]
+	mi := &file_host_v1_host_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3241,7 +3488,7 @@ func (x *RemoveImageResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveImageResponse.ProtoReflect.Descriptor instead.
 func (*RemoveImageResponse) Descriptor() ([]byte, []int) {
-	return file_host_v1_host_proto_rawDescGZIP(), []int{49}
+	return file_host_v1_host_proto_rawDescGZIP(), []int{51}
 }
 
 // Pool is what somebody wants of a resource pool on this host.
@@ -3261,7 +3508,7 @@ type Pool struct {
 
 func (x *Pool) Reset() {
 	*x = Pool{}
-	mi := &file_host_v1_host_proto_msgTypes[50]
+	mi := &file_host_v1_host_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3273,7 +3520,7 @@ func (x *Pool) String() string {
 func (*Pool) ProtoMessage() {}
 
 func (x *Pool) ProtoReflect() protoreflect.Message {
-	mi := &file_host_v1_host_proto_msgTypes[50]
+	mi := &file_host_v1_host_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3286,7 +3533,7 @@ func (x *Pool) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pool.ProtoReflect.Descriptor instead.
 func (*Pool) Descriptor() ([]byte, []int) {
-	return file_host_v1_host_proto_rawDescGZIP(), []int{50}
+	return file_host_v1_host_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *Pool) GetPath() string {
@@ -3357,7 +3604,7 @@ type PoolStatus struct {
 
 func (x *PoolStatus) Reset() {
 	*x = PoolStatus{}
-	mi := &file_host_v1_host_proto_msgTypes[51]
+	mi := &file_host_v1_host_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3369,7 +3616,7 @@ func (x *PoolStatus) String() string {
 func (*PoolStatus) ProtoMessage() {}
 
 func (x *PoolStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_host_v1_host_proto_msgTypes[51]
+	mi := &file_host_v1_host_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3382,7 +3629,7 @@ func (x *PoolStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PoolStatus.ProtoReflect.Descriptor instead.
 func (*PoolStatus) Descriptor() ([]byte, []int) {
-	return file_host_v1_host_proto_rawDescGZIP(), []int{51}
+	return file_host_v1_host_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *PoolStatus) GetPool() *Pool {
@@ -3457,7 +3704,7 @@ type SetPoolRequest struct {
 
 func (x *SetPoolRequest) Reset() {
 	*x = SetPoolRequest{}
-	mi := &file_host_v1_host_proto_msgTypes[52]
+	mi := &file_host_v1_host_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3469,7 +3716,7 @@ func (x *SetPoolRequest) String() string {
 func (*SetPoolRequest) ProtoMessage() {}
 
 func (x *SetPoolRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_host_v1_host_proto_msgTypes[52]
+	mi := &file_host_v1_host_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3482,7 +3729,7 @@ func (x *SetPoolRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetPoolRequest.ProtoReflect.Descriptor instead.
 func (*SetPoolRequest) Descriptor() ([]byte, []int) {
-	return file_host_v1_host_proto_rawDescGZIP(), []int{52}
+	return file_host_v1_host_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *SetPoolRequest) GetPool() *Pool {
@@ -3501,7 +3748,7 @@ type DeletePoolRequest struct {
 
 func (x *DeletePoolRequest) Reset() {
 	*x = DeletePoolRequest{}
-	mi := &file_host_v1_host_proto_msgTypes[53]
+	mi := &file_host_v1_host_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3513,7 +3760,7 @@ func (x *DeletePoolRequest) String() string {
 func (*DeletePoolRequest) ProtoMessage() {}
 
 func (x *DeletePoolRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_host_v1_host_proto_msgTypes[53]
+	mi := &file_host_v1_host_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3526,7 +3773,7 @@ func (x *DeletePoolRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeletePoolRequest.ProtoReflect.Descriptor instead.
 func (*DeletePoolRequest) Descriptor() ([]byte, []int) {
-	return file_host_v1_host_proto_rawDescGZIP(), []int{53}
+	return file_host_v1_host_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *DeletePoolRequest) GetPath() string {
@@ -3544,7 +3791,7 @@ type DeletePoolResponse struct {
 
 func (x *DeletePoolResponse) Reset() {
 	*x = DeletePoolResponse{}
-	mi := &file_host_v1_host_proto_msgTypes[54]
+	mi := &file_host_v1_host_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3556,7 +3803,7 @@ func (x *DeletePoolResponse) String() string {
 func (*DeletePoolResponse) ProtoMessage() {}
 
 func (x *DeletePoolResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_host_v1_host_proto_msgTypes[54]
+	mi := &file_host_v1_host_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3569,7 +3816,7 @@ func (x *DeletePoolResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeletePoolResponse.ProtoReflect.Descriptor instead.
 func (*DeletePoolResponse) Descriptor() ([]byte, []int) {
-	return file_host_v1_host_proto_rawDescGZIP(), []int{54}
+	return file_host_v1_host_proto_rawDescGZIP(), []int{56}
 }
 
 type ListPoolsRequest struct {
@@ -3580,7 +3827,7 @@ type ListPoolsRequest struct {
 
 func (x *ListPoolsRequest) Reset() {
 	*x = ListPoolsRequest{}
-	mi := &file_host_v1_host_proto_msgTypes[55]
+	mi := &file_host_v1_host_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3592,7 +3839,7 @@ func (x *ListPoolsRequest) String() string {
 func (*ListPoolsRequest) ProtoMessage() {}
 
 func (x *ListPoolsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_host_v1_host_proto_msgTypes[55]
+	mi := &file_host_v1_host_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3605,7 +3852,7 @@ func (x *ListPoolsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPoolsRequest.ProtoReflect.Descriptor instead.
 func (*ListPoolsRequest) Descriptor() ([]byte, []int) {
-	return file_host_v1_host_proto_rawDescGZIP(), []int{55}
+	return file_host_v1_host_proto_rawDescGZIP(), []int{57}
 }
 
 type ListPoolsResponse struct {
@@ -3620,7 +3867,7 @@ type ListPoolsResponse struct {
 
 func (x *ListPoolsResponse) Reset() {
 	*x = ListPoolsResponse{}
-	mi := &file_host_v1_host_proto_msgTypes[56]
+	mi := &file_host_v1_host_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3632,7 +3879,7 @@ func (x *ListPoolsResponse) String() string {
 func (*ListPoolsResponse) ProtoMessage() {}
 
 func (x *ListPoolsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_host_v1_host_proto_msgTypes[56]
+	mi := &file_host_v1_host_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3645,7 +3892,7 @@ func (x *ListPoolsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPoolsResponse.ProtoReflect.Descriptor instead.
 func (*ListPoolsResponse) Descriptor() ([]byte, []int) {
-	return file_host_v1_host_proto_rawDescGZIP(), []int{56}
+	return file_host_v1_host_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *ListPoolsResponse) GetPools() []*PoolStatus {
@@ -3681,7 +3928,7 @@ var File_host_v1_host_proto protoreflect.FileDescriptor
 const file_host_v1_host_proto_rawDesc = "" +
 	"\n" +
 	"\x12host/v1/host.proto\x12\x0fpacific.host.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1egoogle/protobuf/duration.proto\"\x10\n" +
-	"\x0eGetHostRequest\"\xf7\x04\n" +
+	"\x0eGetHostRequest\"\xe4\x05\n" +
 	"\x0fGetHostResponse\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12 \n" +
@@ -3701,7 +3948,14 @@ const file_host_v1_host_proto_rawDesc = "" +
 	"\fmhz_per_core\x18\x0e \x01(\rR\n" +
 	"mhzPerCore\x12(\n" +
 	"\x10cpu_reserved_mhz\x18\x0f \x01(\x04R\x0ecpuReservedMhz\x128\n" +
-	"\x18machines_cpu_nanoseconds\x18\x14 \x01(\x04R\x16machinesCpuNanoseconds\"\x15\n" +
+	"\x18machines_cpu_nanoseconds\x18\x14 \x01(\x04R\x16machinesCpuNanoseconds\x12>\n" +
+	"\fguest_images\x18\x15 \x03(\v2\x1b.pacific.host.v1.GuestImageR\vguestImages\x12+\n" +
+	"\x11management_bridge\x18\x16 \x01(\tR\x10managementBridge\"P\n" +
+	"\n" +
+	"GuestImage\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
+	"\aversion\x18\x02 \x01(\tR\aversion\x12\x14\n" +
+	"\x05bytes\x18\x03 \x01(\x04R\x05bytes\"\x15\n" +
 	"\x13GetInventoryRequest\"\xf9\x01\n" +
 	"\x14GetInventoryResponse\x12=\n" +
 	"\bmachines\x18\x01 \x03(\v2!.pacific.host.v1.InventoryMachineR\bmachines\x122\n" +
@@ -3723,7 +3977,7 @@ const file_host_v1_host_proto_rawDesc = "" +
 	"\rInventoryItem\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05owner\x18\x02 \x01(\tR\x05owner\x12\x14\n" +
-	"\x05bytes\x18\x03 \x01(\x04R\x05bytes\"\xdd\x04\n" +
+	"\x05bytes\x18\x03 \x01(\x04R\x05bytes\"\xdf\x05\n" +
 	"\x12VirtualMachineSpec\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12(\n" +
@@ -3739,10 +3993,15 @@ const file_host_v1_host_proto_rawDesc = "" +
 	"\x18memory_reservation_bytes\x18\v \x01(\x04R\x16memoryReservationBytes\x12\x1d\n" +
 	"\n" +
 	"cpu_shares\x18\f \x01(\rR\tcpuShares\x12\"\n" +
-	"\room_score_adj\x18\r \x01(\x05R\voomScoreAdj\x1a9\n" +
+	"\room_score_adj\x18\r \x01(\x05R\voomScoreAdj\x12X\n" +
+	"\x0erestart_policy\x18\x0e \x01(\x0e21.pacific.host.v1.VirtualMachineSpec.RestartPolicyR\rrestartPolicy\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\x06\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"&\n" +
+	"\rRestartPolicy\x12\t\n" +
+	"\x05NEVER\x10\x00\x12\n" +
+	"\n" +
+	"\x06ALWAYS\x10\x01B\x06\n" +
 	"\x04type\"\x90\x01\n" +
 	"\x03Crx\x12-\n" +
 	"\x04mode\x18\x01 \x01(\x0e2\x19.pacific.host.v1.Crx.ModeR\x04mode\x12 \n" +
@@ -3750,17 +4009,19 @@ const file_host_v1_host_proto_rawDesc = "" +
 	"\x04Mode\x12\x14\n" +
 	"\x10MODE_UNSPECIFIED\x10\x00\x12\v\n" +
 	"\aMANAGED\x10\x01\x12\r\n" +
-	"\tUNMANAGED\x10\x02\"#\n" +
+	"\tUNMANAGED\x10\x02\"9\n" +
 	"\x05Guest\x12\x1a\n" +
-	"\bfirmware\x18\x01 \x01(\tR\bfirmware\",\n" +
+	"\bfirmware\x18\x01 \x01(\tR\bfirmware\x12\x14\n" +
+	"\x05image\x18\x02 \x01(\tR\x05image\"F\n" +
 	"\x04Port\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x10\n" +
-	"\x03mac\x18\x02 \x01(\tR\x03mac\"\x88\x01\n" +
+	"\x03mac\x18\x02 \x01(\tR\x03mac\x12\x18\n" +
+	"\anetwork\x18\x03 \x01(\tR\anetwork\"\x88\x01\n" +
 	"\x0eDiskAttachment\x12\x17\n" +
 	"\adisk_id\x18\x01 \x01(\tR\x06diskId\x12\x1b\n" +
 	"\tread_only\x18\x02 \x01(\bR\breadOnly\x12.\n" +
 	"\x13delete_with_machine\x18\x03 \x01(\bR\x11deleteWithMachine\x12\x10\n" +
-	"\x03lun\x18\x04 \x01(\x05R\x03lun\"\x8a\x04\n" +
+	"\x03lun\x18\x04 \x01(\x05R\x03lun\"\xa3\x05\n" +
 	"\x0eVirtualMachine\x127\n" +
 	"\x04spec\x18\x01 \x01(\v2#.pacific.host.v1.VirtualMachineSpecR\x04spec\x12;\n" +
 	"\x05phase\x18\x02 \x01(\x0e2%.pacific.host.v1.VirtualMachine.PhaseR\x05phase\x12\x10\n" +
@@ -3771,12 +4032,20 @@ const file_host_v1_host_proto_rawDesc = "" +
 	"\tlast_exit\x18\x06 \x01(\v2\x15.pacific.host.v1.ExitR\blastExit\x121\n" +
 	"\x05ports\x18\a \x03(\v2\x1b.pacific.host.v1.PortStatusR\x05ports\x12-\n" +
 	"\x12personality_socket\x18\b \x01(\tR\x11personalitySocket\x12@\n" +
-	"\x0eguest_ready_at\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\fguestReadyAt\"E\n" +
+	"\x0eguest_ready_at\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\fguestReadyAt\x122\n" +
+	"\x05guest\x18\n" +
+	" \x01(\v2\x1c.pacific.host.v1.GuestStatusR\x05guest\x12>\n" +
+	"\rnext_start_at\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\vnextStartAt\x12#\n" +
+	"\rimage_version\x18\f \x01(\tR\fimageVersion\"E\n" +
 	"\x05Phase\x12\x15\n" +
 	"\x11PHASE_UNSPECIFIED\x10\x00\x12\v\n" +
 	"\aCREATED\x10\x01\x12\v\n" +
 	"\aRUNNING\x10\x02\x12\v\n" +
-	"\aSTOPPED\x10\x03\"\x99\x01\n" +
+	"\aSTOPPED\x10\x03\"[\n" +
+	"\vGuestStatus\x12\x14\n" +
+	"\x05stage\x18\x01 \x01(\tR\x05stage\x12\x18\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage\x12\x1c\n" +
+	"\taddresses\x18\x03 \x03(\tR\taddresses\"\x99\x01\n" +
 	"\x04Exit\x12*\n" +
 	"\x02at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x18\n" +
@@ -3873,9 +4142,10 @@ const file_host_v1_host_proto_rawDesc = "" +
 	"\x06labels\x18\x05 \x03(\v2!.pacific.host.v1.Disk.LabelsEntryR\x06labels\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\">\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"X\n" +
 	"\x11CreateDiskRequest\x12)\n" +
-	"\x04disk\x18\x01 \x01(\v2\x15.pacific.host.v1.DiskR\x04disk\"#\n" +
+	"\x04disk\x18\x01 \x01(\v2\x15.pacific.host.v1.DiskR\x04disk\x12\x18\n" +
+	"\acontent\x18\x02 \x01(\fR\acontent\"#\n" +
 	"\x11DeleteDiskRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\"\x14\n" +
 	"\x12DeleteDiskResponse\"\x12\n" +
@@ -4015,174 +4285,181 @@ func file_host_v1_host_proto_rawDescGZIP() []byte {
 	return file_host_v1_host_proto_rawDescData
 }
 
-var file_host_v1_host_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_host_v1_host_proto_msgTypes = make([]protoimpl.MessageInfo, 60)
+var file_host_v1_host_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_host_v1_host_proto_msgTypes = make([]protoimpl.MessageInfo, 62)
 var file_host_v1_host_proto_goTypes = []any{
-	(Crx_Mode)(0),                 // 0: pacific.host.v1.Crx.Mode
-	(VirtualMachine_Phase)(0),     // 1: pacific.host.v1.VirtualMachine.Phase
-	(WatchEvent_Type)(0),          // 2: pacific.host.v1.WatchEvent.Type
-	(*GetHostRequest)(nil),        // 3: pacific.host.v1.GetHostRequest
-	(*GetHostResponse)(nil),       // 4: pacific.host.v1.GetHostResponse
-	(*GetInventoryRequest)(nil),   // 5: pacific.host.v1.GetInventoryRequest
-	(*GetInventoryResponse)(nil),  // 6: pacific.host.v1.GetInventoryResponse
-	(*InventoryMachine)(nil),      // 7: pacific.host.v1.InventoryMachine
-	(*InventoryItem)(nil),         // 8: pacific.host.v1.InventoryItem
-	(*VirtualMachineSpec)(nil),    // 9: pacific.host.v1.VirtualMachineSpec
-	(*Crx)(nil),                   // 10: pacific.host.v1.Crx
-	(*Guest)(nil),                 // 11: pacific.host.v1.Guest
-	(*Port)(nil),                  // 12: pacific.host.v1.Port
-	(*DiskAttachment)(nil),        // 13: pacific.host.v1.DiskAttachment
-	(*VirtualMachine)(nil),        // 14: pacific.host.v1.VirtualMachine
-	(*Exit)(nil),                  // 15: pacific.host.v1.Exit
-	(*PortStatus)(nil),            // 16: pacific.host.v1.PortStatus
-	(*CreateRequest)(nil),         // 17: pacific.host.v1.CreateRequest
-	(*StartRequest)(nil),          // 18: pacific.host.v1.StartRequest
-	(*StopRequest)(nil),           // 19: pacific.host.v1.StopRequest
-	(*DestroyRequest)(nil),        // 20: pacific.host.v1.DestroyRequest
-	(*DestroyResponse)(nil),       // 21: pacific.host.v1.DestroyResponse
-	(*GetRequest)(nil),            // 22: pacific.host.v1.GetRequest
-	(*ListRequest)(nil),           // 23: pacific.host.v1.ListRequest
-	(*ListResponse)(nil),          // 24: pacific.host.v1.ListResponse
-	(*WatchRequest)(nil),          // 25: pacific.host.v1.WatchRequest
-	(*WatchEvent)(nil),            // 26: pacific.host.v1.WatchEvent
-	(*AttachDiskRequest)(nil),     // 27: pacific.host.v1.AttachDiskRequest
-	(*DetachDiskRequest)(nil),     // 28: pacific.host.v1.DetachDiskRequest
-	(*DetachDiskResponse)(nil),    // 29: pacific.host.v1.DetachDiskResponse
-	(*GetStatsRequest)(nil),       // 30: pacific.host.v1.GetStatsRequest
-	(*GetStatsResponse)(nil),      // 31: pacific.host.v1.GetStatsResponse
-	(*Usage)(nil),                 // 32: pacific.host.v1.Usage
-	(*MachineStats)(nil),          // 33: pacific.host.v1.MachineStats
-	(*DiskTraffic)(nil),           // 34: pacific.host.v1.DiskTraffic
-	(*PortTraffic)(nil),           // 35: pacific.host.v1.PortTraffic
-	(*Disk)(nil),                  // 36: pacific.host.v1.Disk
-	(*CreateDiskRequest)(nil),     // 37: pacific.host.v1.CreateDiskRequest
-	(*DeleteDiskRequest)(nil),     // 38: pacific.host.v1.DeleteDiskRequest
-	(*DeleteDiskResponse)(nil),    // 39: pacific.host.v1.DeleteDiskResponse
-	(*ListDisksRequest)(nil),      // 40: pacific.host.v1.ListDisksRequest
-	(*ListDisksResponse)(nil),     // 41: pacific.host.v1.ListDisksResponse
-	(*PullRequest)(nil),           // 42: pacific.host.v1.PullRequest
-	(*RegistryCredentials)(nil),   // 43: pacific.host.v1.RegistryCredentials
-	(*PullProgress)(nil),          // 44: pacific.host.v1.PullProgress
-	(*Image)(nil),                 // 45: pacific.host.v1.Image
-	(*GetImageRequest)(nil),       // 46: pacific.host.v1.GetImageRequest
-	(*ListImagesRequest)(nil),     // 47: pacific.host.v1.ListImagesRequest
-	(*ListImagesResponse)(nil),    // 48: pacific.host.v1.ListImagesResponse
-	(*CollectGarbageRequest)(nil), // 49: pacific.host.v1.CollectGarbageRequest
-	(*GarbageCollection)(nil),     // 50: pacific.host.v1.GarbageCollection
-	(*RemoveImageRequest)(nil),    // 51: pacific.host.v1.RemoveImageRequest
-	(*RemoveImageResponse)(nil),   // 52: pacific.host.v1.RemoveImageResponse
-	(*Pool)(nil),                  // 53: pacific.host.v1.Pool
-	(*PoolStatus)(nil),            // 54: pacific.host.v1.PoolStatus
-	(*SetPoolRequest)(nil),        // 55: pacific.host.v1.SetPoolRequest
-	(*DeletePoolRequest)(nil),     // 56: pacific.host.v1.DeletePoolRequest
-	(*DeletePoolResponse)(nil),    // 57: pacific.host.v1.DeletePoolResponse
-	(*ListPoolsRequest)(nil),      // 58: pacific.host.v1.ListPoolsRequest
-	(*ListPoolsResponse)(nil),     // 59: pacific.host.v1.ListPoolsResponse
-	nil,                           // 60: pacific.host.v1.InventoryMachine.LabelsEntry
-	nil,                           // 61: pacific.host.v1.VirtualMachineSpec.LabelsEntry
-	nil,                           // 62: pacific.host.v1.Disk.LabelsEntry
-	(*timestamppb.Timestamp)(nil), // 63: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 64: google.protobuf.Duration
+	(VirtualMachineSpec_RestartPolicy)(0), // 0: pacific.host.v1.VirtualMachineSpec.RestartPolicy
+	(Crx_Mode)(0),                         // 1: pacific.host.v1.Crx.Mode
+	(VirtualMachine_Phase)(0),             // 2: pacific.host.v1.VirtualMachine.Phase
+	(WatchEvent_Type)(0),                  // 3: pacific.host.v1.WatchEvent.Type
+	(*GetHostRequest)(nil),                // 4: pacific.host.v1.GetHostRequest
+	(*GetHostResponse)(nil),               // 5: pacific.host.v1.GetHostResponse
+	(*GuestImage)(nil),                    // 6: pacific.host.v1.GuestImage
+	(*GetInventoryRequest)(nil),           // 7: pacific.host.v1.GetInventoryRequest
+	(*GetInventoryResponse)(nil),          // 8: pacific.host.v1.GetInventoryResponse
+	(*InventoryMachine)(nil),              // 9: pacific.host.v1.InventoryMachine
+	(*InventoryItem)(nil),                 // 10: pacific.host.v1.InventoryItem
+	(*VirtualMachineSpec)(nil),            // 11: pacific.host.v1.VirtualMachineSpec
+	(*Crx)(nil),                           // 12: pacific.host.v1.Crx
+	(*Guest)(nil),                         // 13: pacific.host.v1.Guest
+	(*Port)(nil),                          // 14: pacific.host.v1.Port
+	(*DiskAttachment)(nil),                // 15: pacific.host.v1.DiskAttachment
+	(*VirtualMachine)(nil),                // 16: pacific.host.v1.VirtualMachine
+	(*GuestStatus)(nil),                   // 17: pacific.host.v1.GuestStatus
+	(*Exit)(nil),                          // 18: pacific.host.v1.Exit
+	(*PortStatus)(nil),                    // 19: pacific.host.v1.PortStatus
+	(*CreateRequest)(nil),                 // 20: pacific.host.v1.CreateRequest
+	(*StartRequest)(nil),                  // 21: pacific.host.v1.StartRequest
+	(*StopRequest)(nil),                   // 22: pacific.host.v1.StopRequest
+	(*DestroyRequest)(nil),                // 23: pacific.host.v1.DestroyRequest
+	(*DestroyResponse)(nil),               // 24: pacific.host.v1.DestroyResponse
+	(*GetRequest)(nil),                    // 25: pacific.host.v1.GetRequest
+	(*ListRequest)(nil),                   // 26: pacific.host.v1.ListRequest
+	(*ListResponse)(nil),                  // 27: pacific.host.v1.ListResponse
+	(*WatchRequest)(nil),                  // 28: pacific.host.v1.WatchRequest
+	(*WatchEvent)(nil),                    // 29: pacific.host.v1.WatchEvent
+	(*AttachDiskRequest)(nil),             // 30: pacific.host.v1.AttachDiskRequest
+	(*DetachDiskRequest)(nil),             // 31: pacific.host.v1.DetachDiskRequest
+	(*DetachDiskResponse)(nil),            // 32: pacific.host.v1.DetachDiskResponse
+	(*GetStatsRequest)(nil),               // 33: pacific.host.v1.GetStatsRequest
+	(*GetStatsResponse)(nil),              // 34: pacific.host.v1.GetStatsResponse
+	(*Usage)(nil),                         // 35: pacific.host.v1.Usage
+	(*MachineStats)(nil),                  // 36: pacific.host.v1.MachineStats
+	(*DiskTraffic)(nil),                   // 37: pacific.host.v1.DiskTraffic
+	(*PortTraffic)(nil),                   // 38: pacific.host.v1.PortTraffic
+	(*Disk)(nil),                          // 39: pacific.host.v1.Disk
+	(*CreateDiskRequest)(nil),             // 40: pacific.host.v1.CreateDiskRequest
+	(*DeleteDiskRequest)(nil),             // 41: pacific.host.v1.DeleteDiskRequest
+	(*DeleteDiskResponse)(nil),            // 42: pacific.host.v1.DeleteDiskResponse
+	(*ListDisksRequest)(nil),              // 43: pacific.host.v1.ListDisksRequest
+	(*ListDisksResponse)(nil),             // 44: pacific.host.v1.ListDisksResponse
+	(*PullRequest)(nil),                   // 45: pacific.host.v1.PullRequest
+	(*RegistryCredentials)(nil),           // 46: pacific.host.v1.RegistryCredentials
+	(*PullProgress)(nil),                  // 47: pacific.host.v1.PullProgress
+	(*Image)(nil),                         // 48: pacific.host.v1.Image
+	(*GetImageRequest)(nil),               // 49: pacific.host.v1.GetImageRequest
+	(*ListImagesRequest)(nil),             // 50: pacific.host.v1.ListImagesRequest
+	(*ListImagesResponse)(nil),            // 51: pacific.host.v1.ListImagesResponse
+	(*CollectGarbageRequest)(nil),         // 52: pacific.host.v1.CollectGarbageRequest
+	(*GarbageCollection)(nil),             // 53: pacific.host.v1.GarbageCollection
+	(*RemoveImageRequest)(nil),            // 54: pacific.host.v1.RemoveImageRequest
+	(*RemoveImageResponse)(nil),           // 55: pacific.host.v1.RemoveImageResponse
+	(*Pool)(nil),                          // 56: pacific.host.v1.Pool
+	(*PoolStatus)(nil),                    // 57: pacific.host.v1.PoolStatus
+	(*SetPoolRequest)(nil),                // 58: pacific.host.v1.SetPoolRequest
+	(*DeletePoolRequest)(nil),             // 59: pacific.host.v1.DeletePoolRequest
+	(*DeletePoolResponse)(nil),            // 60: pacific.host.v1.DeletePoolResponse
+	(*ListPoolsRequest)(nil),              // 61: pacific.host.v1.ListPoolsRequest
+	(*ListPoolsResponse)(nil),             // 62: pacific.host.v1.ListPoolsResponse
+	nil,                                   // 63: pacific.host.v1.InventoryMachine.LabelsEntry
+	nil,                                   // 64: pacific.host.v1.VirtualMachineSpec.LabelsEntry
+	nil,                                   // 65: pacific.host.v1.Disk.LabelsEntry
+	(*timestamppb.Timestamp)(nil),         // 66: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),           // 67: google.protobuf.Duration
 }
 var file_host_v1_host_proto_depIdxs = []int32{
-	7,  // 0: pacific.host.v1.GetInventoryResponse.machines:type_name -> pacific.host.v1.InventoryMachine
-	8,  // 1: pacific.host.v1.GetInventoryResponse.taps:type_name -> pacific.host.v1.InventoryItem
-	8,  // 2: pacific.host.v1.GetInventoryResponse.disks:type_name -> pacific.host.v1.InventoryItem
-	8,  // 3: pacific.host.v1.GetInventoryResponse.cgroups:type_name -> pacific.host.v1.InventoryItem
-	60, // 4: pacific.host.v1.InventoryMachine.labels:type_name -> pacific.host.v1.InventoryMachine.LabelsEntry
-	10, // 5: pacific.host.v1.VirtualMachineSpec.crx:type_name -> pacific.host.v1.Crx
-	11, // 6: pacific.host.v1.VirtualMachineSpec.guest:type_name -> pacific.host.v1.Guest
-	12, // 7: pacific.host.v1.VirtualMachineSpec.ports:type_name -> pacific.host.v1.Port
-	13, // 8: pacific.host.v1.VirtualMachineSpec.disks:type_name -> pacific.host.v1.DiskAttachment
-	61, // 9: pacific.host.v1.VirtualMachineSpec.labels:type_name -> pacific.host.v1.VirtualMachineSpec.LabelsEntry
-	0,  // 10: pacific.host.v1.Crx.mode:type_name -> pacific.host.v1.Crx.Mode
-	9,  // 11: pacific.host.v1.VirtualMachine.spec:type_name -> pacific.host.v1.VirtualMachineSpec
-	1,  // 12: pacific.host.v1.VirtualMachine.phase:type_name -> pacific.host.v1.VirtualMachine.Phase
-	63, // 13: pacific.host.v1.VirtualMachine.started_at:type_name -> google.protobuf.Timestamp
-	15, // 14: pacific.host.v1.VirtualMachine.last_exit:type_name -> pacific.host.v1.Exit
-	16, // 15: pacific.host.v1.VirtualMachine.ports:type_name -> pacific.host.v1.PortStatus
-	63, // 16: pacific.host.v1.VirtualMachine.guest_ready_at:type_name -> google.protobuf.Timestamp
-	63, // 17: pacific.host.v1.Exit.at:type_name -> google.protobuf.Timestamp
-	9,  // 18: pacific.host.v1.CreateRequest.spec:type_name -> pacific.host.v1.VirtualMachineSpec
-	64, // 19: pacific.host.v1.StopRequest.grace:type_name -> google.protobuf.Duration
-	14, // 20: pacific.host.v1.ListResponse.machines:type_name -> pacific.host.v1.VirtualMachine
-	2,  // 21: pacific.host.v1.WatchEvent.type:type_name -> pacific.host.v1.WatchEvent.Type
-	14, // 22: pacific.host.v1.WatchEvent.machine:type_name -> pacific.host.v1.VirtualMachine
-	13, // 23: pacific.host.v1.AttachDiskRequest.disk:type_name -> pacific.host.v1.DiskAttachment
-	63, // 24: pacific.host.v1.GetStatsResponse.at:type_name -> google.protobuf.Timestamp
-	32, // 25: pacific.host.v1.GetStatsResponse.machines_total:type_name -> pacific.host.v1.Usage
-	32, // 26: pacific.host.v1.GetStatsResponse.daemon:type_name -> pacific.host.v1.Usage
-	33, // 27: pacific.host.v1.GetStatsResponse.machines:type_name -> pacific.host.v1.MachineStats
-	54, // 28: pacific.host.v1.GetStatsResponse.pools:type_name -> pacific.host.v1.PoolStatus
-	32, // 29: pacific.host.v1.MachineStats.usage:type_name -> pacific.host.v1.Usage
-	34, // 30: pacific.host.v1.MachineStats.disks:type_name -> pacific.host.v1.DiskTraffic
-	35, // 31: pacific.host.v1.MachineStats.ports:type_name -> pacific.host.v1.PortTraffic
-	62, // 32: pacific.host.v1.Disk.labels:type_name -> pacific.host.v1.Disk.LabelsEntry
-	36, // 33: pacific.host.v1.CreateDiskRequest.disk:type_name -> pacific.host.v1.Disk
-	36, // 34: pacific.host.v1.ListDisksResponse.disks:type_name -> pacific.host.v1.Disk
-	43, // 35: pacific.host.v1.PullRequest.credentials:type_name -> pacific.host.v1.RegistryCredentials
-	45, // 36: pacific.host.v1.PullProgress.image:type_name -> pacific.host.v1.Image
-	63, // 37: pacific.host.v1.Image.pulled_at:type_name -> google.protobuf.Timestamp
-	63, // 38: pacific.host.v1.Image.last_used_at:type_name -> google.protobuf.Timestamp
-	45, // 39: pacific.host.v1.ListImagesResponse.images:type_name -> pacific.host.v1.Image
-	50, // 40: pacific.host.v1.ListImagesResponse.last_collection:type_name -> pacific.host.v1.GarbageCollection
-	63, // 41: pacific.host.v1.GarbageCollection.at:type_name -> google.protobuf.Timestamp
-	53, // 42: pacific.host.v1.PoolStatus.pool:type_name -> pacific.host.v1.Pool
-	32, // 43: pacific.host.v1.PoolStatus.usage:type_name -> pacific.host.v1.Usage
-	53, // 44: pacific.host.v1.SetPoolRequest.pool:type_name -> pacific.host.v1.Pool
-	54, // 45: pacific.host.v1.ListPoolsResponse.pools:type_name -> pacific.host.v1.PoolStatus
-	63, // 46: pacific.host.v1.ListPoolsResponse.at:type_name -> google.protobuf.Timestamp
-	3,  // 47: pacific.host.v1.Host.GetHost:input_type -> pacific.host.v1.GetHostRequest
-	5,  // 48: pacific.host.v1.Host.GetInventory:input_type -> pacific.host.v1.GetInventoryRequest
-	17, // 49: pacific.host.v1.VirtualMachines.Create:input_type -> pacific.host.v1.CreateRequest
-	18, // 50: pacific.host.v1.VirtualMachines.Start:input_type -> pacific.host.v1.StartRequest
-	19, // 51: pacific.host.v1.VirtualMachines.Stop:input_type -> pacific.host.v1.StopRequest
-	20, // 52: pacific.host.v1.VirtualMachines.Destroy:input_type -> pacific.host.v1.DestroyRequest
-	22, // 53: pacific.host.v1.VirtualMachines.Get:input_type -> pacific.host.v1.GetRequest
-	23, // 54: pacific.host.v1.VirtualMachines.List:input_type -> pacific.host.v1.ListRequest
-	25, // 55: pacific.host.v1.VirtualMachines.Watch:input_type -> pacific.host.v1.WatchRequest
-	27, // 56: pacific.host.v1.VirtualMachines.AttachDisk:input_type -> pacific.host.v1.AttachDiskRequest
-	28, // 57: pacific.host.v1.VirtualMachines.DetachDisk:input_type -> pacific.host.v1.DetachDiskRequest
-	30, // 58: pacific.host.v1.VirtualMachines.GetStats:input_type -> pacific.host.v1.GetStatsRequest
-	37, // 59: pacific.host.v1.Disks.Create:input_type -> pacific.host.v1.CreateDiskRequest
-	38, // 60: pacific.host.v1.Disks.Delete:input_type -> pacific.host.v1.DeleteDiskRequest
-	40, // 61: pacific.host.v1.Disks.List:input_type -> pacific.host.v1.ListDisksRequest
-	42, // 62: pacific.host.v1.Images.Pull:input_type -> pacific.host.v1.PullRequest
-	46, // 63: pacific.host.v1.Images.Get:input_type -> pacific.host.v1.GetImageRequest
-	47, // 64: pacific.host.v1.Images.List:input_type -> pacific.host.v1.ListImagesRequest
-	51, // 65: pacific.host.v1.Images.Remove:input_type -> pacific.host.v1.RemoveImageRequest
-	49, // 66: pacific.host.v1.Images.CollectGarbage:input_type -> pacific.host.v1.CollectGarbageRequest
-	55, // 67: pacific.host.v1.Pools.SetPool:input_type -> pacific.host.v1.SetPoolRequest
-	56, // 68: pacific.host.v1.Pools.DeletePool:input_type -> pacific.host.v1.DeletePoolRequest
-	58, // 69: pacific.host.v1.Pools.ListPools:input_type -> pacific.host.v1.ListPoolsRequest
-	4,  // 70: pacific.host.v1.Host.GetHost:output_type -> pacific.host.v1.GetHostResponse
-	6,  // 71: pacific.host.v1.Host.GetInventory:output_type -> pacific.host.v1.GetInventoryResponse
-	14, // 72: pacific.host.v1.VirtualMachines.Create:output_type -> pacific.host.v1.VirtualMachine
-	14, // 73: pacific.host.v1.VirtualMachines.Start:output_type -> pacific.host.v1.VirtualMachine
-	14, // 74: pacific.host.v1.VirtualMachines.Stop:output_type -> pacific.host.v1.VirtualMachine
-	21, // 75: pacific.host.v1.VirtualMachines.Destroy:output_type -> pacific.host.v1.DestroyResponse
-	14, // 76: pacific.host.v1.VirtualMachines.Get:output_type -> pacific.host.v1.VirtualMachine
-	24, // 77: pacific.host.v1.VirtualMachines.List:output_type -> pacific.host.v1.ListResponse
-	26, // 78: pacific.host.v1.VirtualMachines.Watch:output_type -> pacific.host.v1.WatchEvent
-	13, // 79: pacific.host.v1.VirtualMachines.AttachDisk:output_type -> pacific.host.v1.DiskAttachment
-	29, // 80: pacific.host.v1.VirtualMachines.DetachDisk:output_type -> pacific.host.v1.DetachDiskResponse
-	31, // 81: pacific.host.v1.VirtualMachines.GetStats:output_type -> pacific.host.v1.GetStatsResponse
-	36, // 82: pacific.host.v1.Disks.Create:output_type -> pacific.host.v1.Disk
-	39, // 83: pacific.host.v1.Disks.Delete:output_type -> pacific.host.v1.DeleteDiskResponse
-	41, // 84: pacific.host.v1.Disks.List:output_type -> pacific.host.v1.ListDisksResponse
-	44, // 85: pacific.host.v1.Images.Pull:output_type -> pacific.host.v1.PullProgress
-	45, // 86: pacific.host.v1.Images.Get:output_type -> pacific.host.v1.Image
-	48, // 87: pacific.host.v1.Images.List:output_type -> pacific.host.v1.ListImagesResponse
-	52, // 88: pacific.host.v1.Images.Remove:output_type -> pacific.host.v1.RemoveImageResponse
-	50, // 89: pacific.host.v1.Images.CollectGarbage:output_type -> pacific.host.v1.GarbageCollection
-	53, // 90: pacific.host.v1.Pools.SetPool:output_type -> pacific.host.v1.Pool
-	57, // 91: pacific.host.v1.Pools.DeletePool:output_type -> pacific.host.v1.DeletePoolResponse
-	59, // 92: pacific.host.v1.Pools.ListPools:output_type -> pacific.host.v1.ListPoolsResponse
-	70, // [70:93] is the sub-list for method output_type
-	47, // [47:70] is the sub-list for method input_type
-	47, // [47:47] is the sub-list for extension type_name
-	47, // [47:47] is the sub-list for extension extendee
-	0,  // [0:47] is the sub-list for field type_name
+	6,  // 0: pacific.host.v1.GetHostResponse.guest_images:type_name -> pacific.host.v1.GuestImage
+	9,  // 1: pacific.host.v1.GetInventoryResponse.machines:type_name -> pacific.host.v1.InventoryMachine
+	10, // 2: pacific.host.v1.GetInventoryResponse.taps:type_name -> pacific.host.v1.InventoryItem
+	10, // 3: pacific.host.v1.GetInventoryResponse.disks:type_name -> pacific.host.v1.InventoryItem
+	10, // 4: pacific.host.v1.GetInventoryResponse.cgroups:type_name -> pacific.host.v1.InventoryItem
+	63, // 5: pacific.host.v1.InventoryMachine.labels:type_name -> pacific.host.v1.InventoryMachine.LabelsEntry
+	12, // 6: pacific.host.v1.VirtualMachineSpec.crx:type_name -> pacific.host.v1.Crx
+	13, // 7: pacific.host.v1.VirtualMachineSpec.guest:type_name -> pacific.host.v1.Guest
+	14, // 8: pacific.host.v1.VirtualMachineSpec.ports:type_name -> pacific.host.v1.Port
+	15, // 9: pacific.host.v1.VirtualMachineSpec.disks:type_name -> pacific.host.v1.DiskAttachment
+	64, // 10: pacific.host.v1.VirtualMachineSpec.labels:type_name -> pacific.host.v1.VirtualMachineSpec.LabelsEntry
+	0,  // 11: pacific.host.v1.VirtualMachineSpec.restart_policy:type_name -> pacific.host.v1.VirtualMachineSpec.RestartPolicy
+	1,  // 12: pacific.host.v1.Crx.mode:type_name -> pacific.host.v1.Crx.Mode
+	11, // 13: pacific.host.v1.VirtualMachine.spec:type_name -> pacific.host.v1.VirtualMachineSpec
+	2,  // 14: pacific.host.v1.VirtualMachine.phase:type_name -> pacific.host.v1.VirtualMachine.Phase
+	66, // 15: pacific.host.v1.VirtualMachine.started_at:type_name -> google.protobuf.Timestamp
+	18, // 16: pacific.host.v1.VirtualMachine.last_exit:type_name -> pacific.host.v1.Exit
+	19, // 17: pacific.host.v1.VirtualMachine.ports:type_name -> pacific.host.v1.PortStatus
+	66, // 18: pacific.host.v1.VirtualMachine.guest_ready_at:type_name -> google.protobuf.Timestamp
+	17, // 19: pacific.host.v1.VirtualMachine.guest:type_name -> pacific.host.v1.GuestStatus
+	66, // 20: pacific.host.v1.VirtualMachine.next_start_at:type_name -> google.protobuf.Timestamp
+	66, // 21: pacific.host.v1.Exit.at:type_name -> google.protobuf.Timestamp
+	11, // 22: pacific.host.v1.CreateRequest.spec:type_name -> pacific.host.v1.VirtualMachineSpec
+	67, // 23: pacific.host.v1.StopRequest.grace:type_name -> google.protobuf.Duration
+	16, // 24: pacific.host.v1.ListResponse.machines:type_name -> pacific.host.v1.VirtualMachine
+	3,  // 25: pacific.host.v1.WatchEvent.type:type_name -> pacific.host.v1.WatchEvent.Type
+	16, // 26: pacific.host.v1.WatchEvent.machine:type_name -> pacific.host.v1.VirtualMachine
+	15, // 27: pacific.host.v1.AttachDiskRequest.disk:type_name -> pacific.host.v1.DiskAttachment
+	66, // 28: pacific.host.v1.GetStatsResponse.at:type_name -> google.protobuf.Timestamp
+	35, // 29: pacific.host.v1.GetStatsResponse.machines_total:type_name -> pacific.host.v1.Usage
+	35, // 30: pacific.host.v1.GetStatsResponse.daemon:type_name -> pacific.host.v1.Usage
+	36, // 31: pacific.host.v1.GetStatsResponse.machines:type_name -> pacific.host.v1.MachineStats
+	57, // 32: pacific.host.v1.GetStatsResponse.pools:type_name -> pacific.host.v1.PoolStatus
+	35, // 33: pacific.host.v1.MachineStats.usage:type_name -> pacific.host.v1.Usage
+	37, // 34: pacific.host.v1.MachineStats.disks:type_name -> pacific.host.v1.DiskTraffic
+	38, // 35: pacific.host.v1.MachineStats.ports:type_name -> pacific.host.v1.PortTraffic
+	65, // 36: pacific.host.v1.Disk.labels:type_name -> pacific.host.v1.Disk.LabelsEntry
+	39, // 37: pacific.host.v1.CreateDiskRequest.disk:type_name -> pacific.host.v1.Disk
+	39, // 38: pacific.host.v1.ListDisksResponse.disks:type_name -> pacific.host.v1.Disk
+	46, // 39: pacific.host.v1.PullRequest.credentials:type_name -> pacific.host.v1.RegistryCredentials
+	48, // 40: pacific.host.v1.PullProgress.image:type_name -> pacific.host.v1.Image
+	66, // 41: pacific.host.v1.Image.pulled_at:type_name -> google.protobuf.Timestamp
+	66, // 42: pacific.host.v1.Image.last_used_at:type_name -> google.protobuf.Timestamp
+	48, // 43: pacific.host.v1.ListImagesResponse.images:type_name -> pacific.host.v1.Image
+	53, // 44: pacific.host.v1.ListImagesResponse.last_collection:type_name -> pacific.host.v1.GarbageCollection
+	66, // 45: pacific.host.v1.GarbageCollection.at:type_name -> google.protobuf.Timestamp
+	56, // 46: pacific.host.v1.PoolStatus.pool:type_name -> pacific.host.v1.Pool
+	35, // 47: pacific.host.v1.PoolStatus.usage:type_name -> pacific.host.v1.Usage
+	56, // 48: pacific.host.v1.SetPoolRequest.pool:type_name -> pacific.host.v1.Pool
+	57, // 49: pacific.host.v1.ListPoolsResponse.pools:type_name -> pacific.host.v1.PoolStatus
+	66, // 50: pacific.host.v1.ListPoolsResponse.at:type_name -> google.protobuf.Timestamp
+	4,  // 51: pacific.host.v1.Host.GetHost:input_type -> pacific.host.v1.GetHostRequest
+	7,  // 52: pacific.host.v1.Host.GetInventory:input_type -> pacific.host.v1.GetInventoryRequest
+	20, // 53: pacific.host.v1.VirtualMachines.Create:input_type -> pacific.host.v1.CreateRequest
+	21, // 54: pacific.host.v1.VirtualMachines.Start:input_type -> pacific.host.v1.StartRequest
+	22, // 55: pacific.host.v1.VirtualMachines.Stop:input_type -> pacific.host.v1.StopRequest
+	23, // 56: pacific.host.v1.VirtualMachines.Destroy:input_type -> pacific.host.v1.DestroyRequest
+	25, // 57: pacific.host.v1.VirtualMachines.Get:input_type -> pacific.host.v1.GetRequest
+	26, // 58: pacific.host.v1.VirtualMachines.List:input_type -> pacific.host.v1.ListRequest
+	28, // 59: pacific.host.v1.VirtualMachines.Watch:input_type -> pacific.host.v1.WatchRequest
+	30, // 60: pacific.host.v1.VirtualMachines.AttachDisk:input_type -> pacific.host.v1.AttachDiskRequest
+	31, // 61: pacific.host.v1.VirtualMachines.DetachDisk:input_type -> pacific.host.v1.DetachDiskRequest
+	33, // 62: pacific.host.v1.VirtualMachines.GetStats:input_type -> pacific.host.v1.GetStatsRequest
+	40, // 63: pacific.host.v1.Disks.Create:input_type -> pacific.host.v1.CreateDiskRequest
+	41, // 64: pacific.host.v1.Disks.Delete:input_type -> pacific.host.v1.DeleteDiskRequest
+	43, // 65: pacific.host.v1.Disks.List:input_type -> pacific.host.v1.ListDisksRequest
+	45, // 66: pacific.host.v1.Images.Pull:input_type -> pacific.host.v1.PullRequest
+	49, // 67: pacific.host.v1.Images.Get:input_type -> pacific.host.v1.GetImageRequest
+	50, // 68: pacific.host.v1.Images.List:input_type -> pacific.host.v1.ListImagesRequest
+	54, // 69: pacific.host.v1.Images.Remove:input_type -> pacific.host.v1.RemoveImageRequest
+	52, // 70: pacific.host.v1.Images.CollectGarbage:input_type -> pacific.host.v1.CollectGarbageRequest
+	58, // 71: pacific.host.v1.Pools.SetPool:input_type -> pacific.host.v1.SetPoolRequest
+	59, // 72: pacific.host.v1.Pools.DeletePool:input_type -> pacific.host.v1.DeletePoolRequest
+	61, // 73: pacific.host.v1.Pools.ListPools:input_type -> pacific.host.v1.ListPoolsRequest
+	5,  // 74: pacific.host.v1.Host.GetHost:output_type -> pacific.host.v1.GetHostResponse
+	8,  // 75: pacific.host.v1.Host.GetInventory:output_type -> pacific.host.v1.GetInventoryResponse
+	16, // 76: pacific.host.v1.VirtualMachines.Create:output_type -> pacific.host.v1.VirtualMachine
+	16, // 77: pacific.host.v1.VirtualMachines.Start:output_type -> pacific.host.v1.VirtualMachine
+	16, // 78: pacific.host.v1.VirtualMachines.Stop:output_type -> pacific.host.v1.VirtualMachine
+	24, // 79: pacific.host.v1.VirtualMachines.Destroy:output_type -> pacific.host.v1.DestroyResponse
+	16, // 80: pacific.host.v1.VirtualMachines.Get:output_type -> pacific.host.v1.VirtualMachine
+	27, // 81: pacific.host.v1.VirtualMachines.List:output_type -> pacific.host.v1.ListResponse
+	29, // 82: pacific.host.v1.VirtualMachines.Watch:output_type -> pacific.host.v1.WatchEvent
+	15, // 83: pacific.host.v1.VirtualMachines.AttachDisk:output_type -> pacific.host.v1.DiskAttachment
+	32, // 84: pacific.host.v1.VirtualMachines.DetachDisk:output_type -> pacific.host.v1.DetachDiskResponse
+	34, // 85: pacific.host.v1.VirtualMachines.GetStats:output_type -> pacific.host.v1.GetStatsResponse
+	39, // 86: pacific.host.v1.Disks.Create:output_type -> pacific.host.v1.Disk
+	42, // 87: pacific.host.v1.Disks.Delete:output_type -> pacific.host.v1.DeleteDiskResponse
+	44, // 88: pacific.host.v1.Disks.List:output_type -> pacific.host.v1.ListDisksResponse
+	47, // 89: pacific.host.v1.Images.Pull:output_type -> pacific.host.v1.PullProgress
+	48, // 90: pacific.host.v1.Images.Get:output_type -> pacific.host.v1.Image
+	51, // 91: pacific.host.v1.Images.List:output_type -> pacific.host.v1.ListImagesResponse
+	55, // 92: pacific.host.v1.Images.Remove:output_type -> pacific.host.v1.RemoveImageResponse
+	53, // 93: pacific.host.v1.Images.CollectGarbage:output_type -> pacific.host.v1.GarbageCollection
+	56, // 94: pacific.host.v1.Pools.SetPool:output_type -> pacific.host.v1.Pool
+	60, // 95: pacific.host.v1.Pools.DeletePool:output_type -> pacific.host.v1.DeletePoolResponse
+	62, // 96: pacific.host.v1.Pools.ListPools:output_type -> pacific.host.v1.ListPoolsResponse
+	74, // [74:97] is the sub-list for method output_type
+	51, // [51:74] is the sub-list for method input_type
+	51, // [51:51] is the sub-list for extension type_name
+	51, // [51:51] is the sub-list for extension extendee
+	0,  // [0:51] is the sub-list for field type_name
 }
 
 func init() { file_host_v1_host_proto_init() }
@@ -4190,18 +4467,18 @@ func file_host_v1_host_proto_init() {
 	if File_host_v1_host_proto != nil {
 		return
 	}
-	file_host_v1_host_proto_msgTypes[6].OneofWrappers = []any{
+	file_host_v1_host_proto_msgTypes[7].OneofWrappers = []any{
 		(*VirtualMachineSpec_Crx)(nil),
 		(*VirtualMachineSpec_Guest)(nil),
 	}
-	file_host_v1_host_proto_msgTypes[50].OneofWrappers = []any{}
+	file_host_v1_host_proto_msgTypes[52].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_host_v1_host_proto_rawDesc), len(file_host_v1_host_proto_rawDesc)),
-			NumEnums:      3,
-			NumMessages:   60,
+			NumEnums:      4,
+			NumMessages:   62,
 			NumExtensions: 0,
 			NumServices:   5,
 		},

@@ -195,7 +195,7 @@ type VirtualMachinesClient interface {
 	Start(ctx context.Context, in *StartRequest, opts ...grpc.CallOption) (*VirtualMachine, error)
 	// Stop asks the guest to power off and ends the VMM when the grace period is over. It returns when the VMM is gone.
 	Stop(ctx context.Context, in *StopRequest, opts ...grpc.CallOption) (*VirtualMachine, error)
-	// Destroy ends the VMM, deletes ports, cgroup and the machine's own files, and the disks with delete_with_machine.
+	// Destroy ends the VMM, deletes ports, cgroup and the machine's own files, and the disks with delete_with_machine that no other machine has.
 	Destroy(ctx context.Context, in *DestroyRequest, opts ...grpc.CallOption) (*DestroyResponse, error)
 	Get(ctx context.Context, in *GetRequest, opts ...grpc.CallOption) (*VirtualMachine, error)
 	List(ctx context.Context, in *ListRequest, opts ...grpc.CallOption) (*ListResponse, error)
@@ -336,7 +336,7 @@ type VirtualMachinesServer interface {
 	Start(context.Context, *StartRequest) (*VirtualMachine, error)
 	// Stop asks the guest to power off and ends the VMM when the grace period is over. It returns when the VMM is gone.
 	Stop(context.Context, *StopRequest) (*VirtualMachine, error)
-	// Destroy ends the VMM, deletes ports, cgroup and the machine's own files, and the disks with delete_with_machine.
+	// Destroy ends the VMM, deletes ports, cgroup and the machine's own files, and the disks with delete_with_machine that no other machine has.
 	Destroy(context.Context, *DestroyRequest) (*DestroyResponse, error)
 	Get(context.Context, *GetRequest) (*VirtualMachine, error)
 	List(context.Context, *ListRequest) (*ListResponse, error)

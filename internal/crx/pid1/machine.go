@@ -43,6 +43,7 @@ type Machine struct {
 	connected bool
 	asked     bool
 	exited    crx.Exited
+	status    *crx.Status
 }
 
 type phase int
@@ -80,6 +81,8 @@ type (
 		ExitCode, Signal int
 		Message          string
 	}
+	// Reported: the personality tells how far it is.
+	Reported struct{ Status crx.Status }
 	// Connected: a host has opened its end of the init port.
 	Connected struct{}
 	// Disconnected: it has closed it, or died. What was not yet written is dropped.
@@ -162,6 +165,9 @@ func (m Machine) Step(e Event) (Machine, []Action) {
 		return m.end(crx.Exited{ExitCode: 127, Message: "the personality cannot start: " + e.Cause})
 	case Ended:
 		return m.end(crx.Exited{ExitCode: e.ExitCode, Signal: e.Signal, Message: e.Message})
+	case Reported:
+		m.status = &e.Status
+		return m, m.announceStatus()
 	case Connected:
 		m.connected = true
 		return m, m.announce()
@@ -215,13 +221,20 @@ func (m Machine) announce() []Action {
 	}
 	switch m.phase {
 	case running, stopping:
-		return []Action{Send{crx.Message{Ready: &m.Ready}}}
+		return append([]Action{Send{crx.Message{Ready: &m.Ready}}}, m.announceStatus()...)
 	case held:
 		return []Action{Send{crx.Message{Held: &m.held}}}
 	case reporting:
 		return []Action{Send{crx.Message{Exited: &m.exited}}}
 	}
 	return nil
+}
+
+func (m Machine) announceStatus() []Action {
+	if m.status == nil || !m.connected || m.phase != running && m.phase != stopping {
+		return nil
+	}
+	return []Action{Send{crx.Message{Status: m.status}}}
 }
 
 func (m Machine) receive(msg crx.Message) (Machine, []Action) {
@@ -310,6 +323,7 @@ func (Waiting) event()      {}
 func (Frozen) event()       {}
 func (StartFailed) event()  {}
 func (Ended) event()        {}
+func (Reported) event()     {}
 func (Connected) event()    {}
 func (Disconnected) event() {}
 func (Received) event()     {}

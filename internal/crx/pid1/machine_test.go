@@ -13,7 +13,7 @@ import (
 
 // TestMachine runs conversations. A line of input is an event:
 //
-//	booted | started | waiting | frozen | start-failed CAUSE | ended EXIT-CODE SIGNAL MESSAGE | terminated | expired TIMER |
+//	booted | started | waiting | frozen | reported STAGE | start-failed CAUSE | ended EXIT-CODE SIGNAL MESSAGE | terminated | expired TIMER |
 //	connected | disconnected | host LINE | delivered LINE | identity-set [CAUSE]
 func TestMachine(t *testing.T) {
 	datadriven.Walk(t, "testdata/machine", func(t *testing.T, path string) {
@@ -55,6 +55,8 @@ func event(t *testing.T, line string) Event {
 		return Waiting{}
 	case "frozen":
 		return Frozen{}
+	case "reported":
+		return Reported{crx.Status{Stage: rest}}
 	case "start-failed":
 		return StartFailed{Cause: rest}
 	case "ended":

@@ -33,8 +33,8 @@ type personality struct {
 }
 
 // startPersonality executes the personality with its output going to the console and to the kept tail. waiting, where not nil,
-// is called each time that it waits for work.
-func startPersonality(c *console, waiting func()) (*personality, error) {
+// is called each time that it waits for work; reported, where not nil, with each status.
+func startPersonality(c *console, waiting func(), reported func(crx.Status)) (*personality, error) {
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
 		return nil, err
@@ -54,6 +54,14 @@ func startPersonality(c *console, waiting func()) (*personality, error) {
 	p := &personality{output: r, tail: tail{limit: tailBytes}, copied: make(chan struct{})}
 	if waiting != nil {
 		theirs, err := p.addNotification(attr)
+		if err != nil {
+			r.Close()
+			return nil, err
+		}
+		defer syscall.Close(theirs)
+	}
+	if reported != nil {
+		theirs, err := followStatus(attr, reported)
 		if err != nil {
 			r.Close()
 			return nil, err

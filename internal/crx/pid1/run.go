@@ -25,7 +25,7 @@ func Main() {
 	if err != nil {
 		fail("the machine cannot be prepared: " + err.Error())
 	}
-	i, err := newInit(params.Template)
+	i, err := newInit(params)
 	if err != nil {
 		fail(err.Error())
 	}
@@ -81,18 +81,20 @@ type initProcess struct {
 	children    chan os.Signal
 	signals     chan os.Signal
 	template    bool
+	reports     bool // the personality writes its status
 	console     *console
 	link        *link
 	personality *personality
 	timers      map[Timer]*time.Timer
 }
 
-func newInit(template bool) (*initProcess, error) {
+func newInit(params Params) (*initProcess, error) {
 	i := &initProcess{
 		events:   make(chan Event, 16),
 		children: make(chan os.Signal, 1), // one is enough: each time all ended children are reaped
 		signals:  make(chan os.Signal, 16),
-		template: template,
+		template: params.Template,
+		reports:  params.Personality == crx.PersonalityAppliance,
 		console:  openConsole(),
 		timers:   map[Timer]*time.Timer{},
 	}
@@ -186,7 +188,7 @@ func (i *initProcess) do(a Action) []Event {
 }
 
 func (i *initProcess) start() []Event {
-	p, err := startPersonality(i.console, i.waiting())
+	p, err := startPersonality(i.console, i.waiting(), i.reported())
 	if err != nil {
 		i.console.log(err.Error())
 		return []Event{StartFailed{Cause: err.Error()}}
@@ -201,6 +203,14 @@ func (i *initProcess) waiting() func() {
 		return nil
 	}
 	return func() { i.events <- Waiting{} }
+}
+
+// reported is called with each status of a personality that tells one.
+func (i *initProcess) reported() func(crx.Status) {
+	if !i.reports {
+		return nil
+	}
+	return func(status crx.Status) { i.events <- Reported{status} }
 }
 
 func (i *initProcess) freeze() []Event {

@@ -55,6 +55,8 @@ type description struct {
 	SizeBytes  uint64            `json:"sizeBytes"`
 	Filesystem string            `json:"filesystem,omitempty"`
 	Labels     map[string]string `json:"labels,omitempty"`
+	// ContentHash is the SHA-256 of what the disk began with, as hexadecimal digits.
+	ContentHash string `json:"contentHash,omitempty"`
 }
 
 // Open opens the store in the state directory, and deletes what a crash left half made.
@@ -115,7 +117,15 @@ func (s *Store) GuardBy(inUse func(id string) string) { s.inUse = inUse }
 
 // Create makes a disk, or returns the one that exists with the same description.
 func (s *Store) Create(ctx context.Context, disk *hostv1.Disk) (*hostv1.Disk, error) {
+	return s.CreateWith(ctx, disk, nil)
+}
+
+// CreateWith makes a disk that begins with the content.
+func (s *Store) CreateWith(ctx context.Context, disk *hostv1.Disk, content []byte) (*hostv1.Disk, error) {
 	want, err := describe(disk)
+	if err == nil {
+		err = want.addContent(content)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -126,11 +136,11 @@ func (s *Store) Create(ctx context.Context, disk *hostv1.Disk) (*hostv1.Disk, er
 	case err == nil && have.same(want):
 		return s.message(have), nil
 	case err == nil:
-		return nil, status.Errorf(codes.AlreadyExists, "disk %s exists with another size, file system or labels; delete it first", want.ID)
+		return nil, status.Errorf(codes.AlreadyExists, "disk %s exists with another size, file system, labels or content; delete it first", want.ID)
 	case !errors.Is(err, fs.ErrNotExist):
 		return nil, status.Errorf(codes.Internal, "disk %s: %v", want.ID, err)
 	}
-	if err := s.make(ctx, want); err != nil {
+	if err := s.make(ctx, want, content); err != nil {
 		return nil, creation(want, err)
 	}
 	return s.message(want), nil
@@ -146,8 +156,8 @@ func describe(disk *hostv1.Disk) (description, error) {
 	switch {
 	case !idPattern.MatchString(d.ID):
 		return d, status.Errorf(codes.InvalidArgument, "disk id %q is not of the form %s", d.ID, idPattern)
-	case strings.HasPrefix(d.ID, "image-"):
-		return d, status.Errorf(codes.InvalidArgument, "disk id %q: the prefix image- is for the disks of images", d.ID)
+	case strings.HasPrefix(d.ID, "image-"), strings.HasPrefix(d.ID, "guest-image-"):
+		return d, status.Errorf(codes.InvalidArgument, "disk id %q: the prefixes image- and guest-image- are for the disks of images", d.ID)
 	case d.SizeBytes == 0:
 		return d, status.Errorf(codes.InvalidArgument, "disk %s has no size", d.ID)
 	case d.Filesystem != "" && d.Filesystem != "ext4":
@@ -159,7 +169,7 @@ func describe(disk *hostv1.Disk) (description, error) {
 }
 
 func (d description) same(other description) bool {
-	return d.ID == other.ID && d.SizeBytes == other.SizeBytes && d.Filesystem == other.Filesystem && maps.Equal(d.Labels, other.Labels)
+	return d.ID == other.ID && d.SizeBytes == other.SizeBytes && d.Filesystem == other.Filesystem && d.ContentHash == other.ContentHash && maps.Equal(d.Labels, other.Labels)
 }
 
 func creation(d description, err error) error {
@@ -170,7 +180,7 @@ func creation(d description, err error) error {
 }
 
 // make fills a directory and then gives it its name, so that a disk exists whole or not at all.
-func (s *Store) make(ctx context.Context, d description) error {
+func (s *Store) make(ctx context.Context, d description, content []byte) error {
 	dir := filepath.Join(s.dir, d.ID+half)
 	if err := os.RemoveAll(dir); err != nil {
 		return err
@@ -178,13 +188,13 @@ func (s *Store) make(ctx context.Context, d description) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	if err := s.fill(ctx, dir, d); err != nil {
+	if err := s.fill(ctx, dir, d, content); err != nil {
 		return errors.Join(err, os.RemoveAll(dir))
 	}
 	return os.Rename(dir, filepath.Join(s.dir, d.ID))
 }
 
-func (s *Store) fill(ctx context.Context, dir string, d description) error {
+func (s *Store) fill(ctx context.Context, dir string, d description, content []byte) error {
 	text, err := json.Marshal(d)
 	if err != nil {
 		return err
@@ -194,7 +204,7 @@ func (s *Store) fill(ctx context.Context, dir string, d description) error {
 	}
 	raw := filepath.Join(dir, "disk.raw")
 	if d.Filesystem == "" {
-		return blank(raw, d.SizeBytes)
+		return errors.Join(blank(raw, d.SizeBytes), begin(raw, content))
 	}
 	template, err := s.templates.ext4(ctx, d.SizeBytes)
 	if err != nil {

@@ -111,8 +111,8 @@ func describe(machines []*hostv1.VirtualMachine, found []vmm.Found, taps, groups
 	for _, vm := range machines {
 		id := vm.Spec.Id
 		known[id] = true
-		for i := range vm.Spec.Ports {
-			tapOwner[port.Name(id, i)] = id
+		for i, p := range vm.Spec.Ports {
+			tapOwner[machine.PortName(id, i, p)] = id
 		}
 		for _, d := range vm.Spec.Disks {
 			diskOwner[d.DiskId] = id

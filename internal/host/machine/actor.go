@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"pacific/api/crx"
 	hostv1 "pacific/api/host/v1"
 	"pacific/internal/host/standby"
 	"pacific/internal/host/vmm"
@@ -32,6 +33,8 @@ type actor struct {
 	closed  bool // the machine is gone and the goroutine ends
 	// observed is the session's connection, for those who only look; nil without one.
 	observed vmm.Connection
+	// status is what the guest of the session last said of itself; nil while it has not.
+	status *crx.Status
 }
 
 // errGone refuses what comes after the machine is gone.
@@ -192,7 +195,15 @@ func (a *actor) snapshot() Record {
 	return a.record
 }
 
-func (a *actor) message() *hostv1.VirtualMachine { return a.snapshot().message(a.dir()) }
+func (a *actor) message() *hostv1.VirtualMachine {
+	vm := a.snapshot().message(a.dir())
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.status != nil && vm.Phase == hostv1.VirtualMachine_RUNNING {
+		vm.Guest = &hostv1.GuestStatus{Stage: a.status.Stage, Message: a.status.Message, Addresses: a.status.Addresses}
+	}
+	return vm
+}
 
 // dir is the machine's run directory.
 func (a *actor) dir() string { return a.host.dir(a.snapshot()) }

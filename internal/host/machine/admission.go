@@ -25,9 +25,29 @@ func (m *Manager) admissible(spec *hostv1.VirtualMachineSpec) error {
 	if wanted := spec.GetMemoryBytes(); wanted > m.MemoryBytes {
 		return status.Errorf(codes.InvalidArgument, "machine %s wants %d MiB of memory; host %s has %d MiB", id, wanted>>20, m.HostName, m.MemoryBytes>>20)
 	}
+	if err := m.placeable(spec); err != nil {
+		return err
+	}
 	if c := spec.GetCrx(); c != nil {
 		if err := m.Guest.Check(c.GetPersonality()); err != nil {
 			return status.Errorf(codes.InvalidArgument, "machine %s: %v", id, err)
+		}
+	}
+	return nil
+}
+
+// placeable refuses what this host has not: an image, or a management network.
+func (m *Manager) placeable(spec *hostv1.VirtualMachineSpec) error {
+	if image := spec.GetGuest().GetImage(); image != "" {
+		if err := m.Guest.CheckImage(image); err != nil {
+			return status.Errorf(codes.InvalidArgument, "machine %s: %v", spec.GetId(), err)
+		}
+	}
+	for _, p := range spec.GetPorts() {
+		if p.GetNetwork() == NetworkManagement && m.ManagementBridge == "" {
+			return status.Errorf(codes.InvalidArgument,
+				"machine %s: port %s is for the management network, and host %s has no bridge for it; start hostd with --management-bridge",
+				spec.GetId(), p.GetName(), m.HostName)
 		}
 	}
 	return nil
@@ -61,7 +81,7 @@ func (m *Manager) members(except string) []pool.Member {
 		if id == except {
 			continue
 		}
-		if record := other.snapshot(); m.admitted[id] || record.State.Phase.Active() {
+		if record := other.snapshot(); m.admitted[id] || record.State.HoldsMemory() {
 			all = append(all, member(record))
 		}
 	}

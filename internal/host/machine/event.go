@@ -34,6 +34,8 @@ type (
 		Run     uint32
 		At      time.Time
 		Process vmm.Identity
+		// ImageVersion of a guest with an image.
+		ImageVersion string
 	}
 	// Took : a standby machine was taken for this one, and nothing was done with it yet.
 	Took struct {
@@ -75,6 +77,8 @@ type (
 	}
 	// GraceOver : the time is over that ends at Deadline.
 	GraceOver struct{ At, Deadline time.Time }
+	// StartDue : the time has come to start a machine again that has ended.
+	StartDue struct{ At time.Time }
 	// Unplugged : the VMM has given up the disk, or there is no VMM.
 	Unplugged struct{ ID string }
 	// Cleaned : nothing of the machine is left on the host but its files.
@@ -105,6 +109,7 @@ func (Told) event()           {}
 func (GuestEnded) event()     {}
 func (ProcessGone) event()    {}
 func (GraceOver) event()      {}
+func (StartDue) event()       {}
 func (Unplugged) event()      {}
 func (Cleaned) event()        {}
 func (Deleted) event()        {}
@@ -126,6 +131,8 @@ type (
 	PowerOff struct{ Grace time.Duration }
 	// Await leads to GraceOver at the time.
 	Await struct{ Deadline time.Time }
+	// AwaitStart leads to StartDue at the time.
+	AwaitStart struct{ At time.Time }
 	// Plug the disk into the VMM.
 	Plug struct{ Disk Disk }
 	// Unplug the disk from the VMM, if there is one: Unplugged.
@@ -136,12 +143,13 @@ type (
 	Delete struct{}
 )
 
-func (Launch) action()   {}
-func (TakeOver) action() {}
-func (Adopt) action()    {}
-func (PowerOff) action() {}
-func (Await) action()    {}
-func (Plug) action()     {}
-func (Unplug) action()   {}
-func (Clean) action()    {}
-func (Delete) action()   {}
+func (Launch) action()     {}
+func (TakeOver) action()   {}
+func (Adopt) action()      {}
+func (PowerOff) action()   {}
+func (Await) action()      {}
+func (AwaitStart) action() {}
+func (Plug) action()       {}
+func (Unplug) action()     {}
+func (Clean) action()      {}
+func (Delete) action()     {}

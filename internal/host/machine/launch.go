@@ -14,7 +14,6 @@ import (
 	hostv1 "pacific/api/host/v1"
 	"pacific/internal/host/cgroup"
 	guest "pacific/internal/host/crx"
-	"pacific/internal/host/port"
 	"pacific/internal/host/template"
 	"pacific/internal/host/vmm"
 	"pacific/internal/host/vmm/qemu"
@@ -39,7 +38,7 @@ func (a *actor) launched(s *session) Event {
 	if !s.ready.IsZero() {
 		a.post(Ready{Run: s.run, At: s.ready})
 	}
-	return Launched{Run: s.run, At: time.Now(), Process: s.process.Identity}
+	return Launched{Run: s.run, At: time.Now(), Process: s.process.Identity, ImageVersion: a.imageVersion()}
 }
 
 // boot starts the machine, from a copy of a template unless that is nil.
@@ -48,7 +47,7 @@ func (a *actor) boot(run uint32, record Record, copy *template.Copy) (*session, 
 	if err != nil {
 		return nil, err
 	}
-	defer vmm.CloseTaps(config.Ports)
+	defer closeFiles(config)
 	if copy != nil {
 		config.Memory = &vmm.Memory{File: copy.Memory, Clone: true}
 	}
@@ -126,7 +125,7 @@ func (a *actor) connect(ctx context.Context, run uint32, record Record, process 
 	if s.conn, err = a.host.VMM.Connect(ctx, s.dir); err != nil {
 		return nil, err
 	}
-	if record.Spec.GetCrx() != nil {
+	if hasInit(record.Spec) {
 		if s.init, err = guest.DialInit(filepath.Join(s.dir, vmm.InitSocket)); err != nil {
 			return nil, errors.Join(err, s.conn.Close())
 		}
@@ -150,16 +149,21 @@ func (a *actor) config(record Record) (vmm.Machine, error) {
 		}
 	}
 	if c := spec.GetCrx(); c != nil {
-		kernel, err := a.kernel(c, config.Accelerator)
+		kernel, err := a.kernel(c.GetPersonality(), config.Accelerator)
 		if err != nil {
 			return config, err
 		}
 		config.Kernel = kernel
 	}
+	if isAppliance(spec) {
+		if err := a.appliance(&config); err != nil {
+			return config, err
+		}
+	}
 	for i := range spec.GetPorts() {
-		tap, err := port.Open(port.Name(a.id, i))
+		tap, err := a.openPort(spec, i)
 		if err != nil {
-			vmm.CloseTaps(config.Ports)
+			closeFiles(config)
 			return config, err
 		}
 		config.Ports = append(config.Ports, vmm.Port{MAC: mac(spec, i), Tap: tap})
@@ -167,17 +171,13 @@ func (a *actor) config(record Record) (vmm.Machine, error) {
 	return config, nil
 }
 
-func (a *actor) kernel(c *hostv1.Crx, accelerator vmm.Accelerator) (*vmm.Kernel, error) {
-	initrd, err := a.host.Initrds.Path(c.GetPersonality())
+func (a *actor) kernel(personality string, accelerator vmm.Accelerator) (*vmm.Kernel, error) {
+	initrd, err := a.host.Initrds.Path(personality)
 	if err != nil {
 		return nil, err
 	}
-	boot := guest.Boot{Personality: c.GetPersonality(), Hostname: a.id}
-	if accelerator == vmm.TCG {
-		boot.TSCKHz = a.host.TSCKHz
-	}
 	return &vmm.Kernel{
-		Image: a.host.Guest.Kernel(), Initrd: initrd, CommandLine: guest.CommandLine(boot), ACPI: a.host.Guest.Modular(),
+		Image: a.host.Guest.Kernel(), Initrd: initrd, CommandLine: guest.CommandLine(a.bootOf(personality, accelerator)), ACPI: a.host.Guest.Modular(),
 	}, nil
 }
 

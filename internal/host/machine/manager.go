@@ -53,6 +53,8 @@ type Config struct {
 	Templates Templates
 	// Standbys that CRX take over; nil for none.
 	Standbys *standby.Standbys
+	// ManagementBridge is the bridge of ports on the management network, "" for none.
+	ManagementBridge string
 	// Resolvers are asked in order.
 	Resolvers []DiskResolver
 	Disks     Discarder
@@ -143,9 +145,11 @@ func (m *Manager) create(spec *hostv1.VirtualMachineSpec) (*actor, error) {
 		}
 		return have, nil
 	}
-	record := Record{Spec: spec, State: State{Phase: Created, Goal: WantStopped}}
+	record := Record{Spec: spec, State: State{
+		Phase: Created, Goal: WantStopped, Restart: spec.RestartPolicy == hostv1.VirtualMachineSpec_ALWAYS,
+	}}
 	record.UID = chooseUID(m.HostName, spec.Id, m.uidTaken)
-	for _, d := range spec.Disks {
+	for _, d := range append(root(spec), spec.Disks...) {
 		next, _, err := Step(record.State, Attach{Disk: attachment(d)})
 		if err != nil {
 			return nil, status.Errorf(codes.InvalidArgument, "machine %s: disk %s: %v", spec.Id, d.DiskId, err)
@@ -158,6 +162,15 @@ func (m *Manager) create(spec *hostv1.VirtualMachineSpec) (*actor, error) {
 	a := m.add(record)
 	m.hub.mark(a.id)
 	return a, nil
+}
+
+// root is the disk of a guest's image, at the first LUN.
+func root(spec *hostv1.VirtualMachineSpec) []*hostv1.DiskAttachment {
+	image := spec.GetGuest().GetImage()
+	if image == "" {
+		return nil
+	}
+	return []*hostv1.DiskAttachment{{DiskId: guest.RootDisk(image), ReadOnly: true}}
 }
 
 // canonical leaves out what hostd sets.
@@ -331,6 +344,16 @@ func (m *Manager) DiskUser(diskID string) string {
 		}
 	}
 	return ""
+}
+
+// othersHave tells whether a machine but this one has a disk, which many can where they only read it.
+func (m *Manager) othersHave(diskID, id string) bool {
+	for _, a := range m.all() {
+		if _, ok := a.state().disk(diskID); ok && a.id != id {
+			return true
+		}
+	}
+	return false
 }
 
 // answer gives the machine, or the error a gRPC code.

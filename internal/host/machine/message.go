@@ -27,16 +27,30 @@ func (r Record) message(runDir string) *hostv1.VirtualMachine {
 		GuestReadyAt: stamp(r.State.ReadyAt),
 		LastExit:     r.State.LastExit.message(),
 	}
+	vm.NextStartAt, vm.ImageVersion = stamp(r.State.NextStart), r.State.ImageVersion
 	if r.State.Process != nil {
 		vm.Pid = int32(r.State.Process.PID)
 	}
 	for i, p := range spec.Ports {
-		vm.Ports = append(vm.Ports, &hostv1.PortStatus{Name: p.Name, Interface: port.Name(spec.Id, i), Mac: mac(spec, i)})
+		vm.Ports = append(vm.Ports, &hostv1.PortStatus{Name: p.Name, Interface: portName(spec, i), Mac: mac(spec, i)})
 	}
 	if spec.GetCrx() != nil {
 		vm.PersonalitySocket = filepath.Join(runDir, vmm.PersonalitySocket)
 	}
 	return vm
+}
+
+// portName is the name of the tap of a port.
+func portName(spec *hostv1.VirtualMachineSpec, index int) string {
+	return PortName(spec.GetId(), index, spec.GetPorts()[index])
+}
+
+// PortName is the name of the tap of a machine's port.
+func PortName(id string, index int, p *hostv1.Port) string {
+	if p.GetNetwork() == NetworkManagement {
+		return port.BridgedName(id, index)
+	}
+	return port.Name(id, index)
 }
 
 func mac(spec *hostv1.VirtualMachineSpec, index int) string {

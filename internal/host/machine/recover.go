@@ -89,7 +89,7 @@ func (m *Manager) sweep(all []Record, found []vmm.Found) error {
 		id := record.Spec.GetId()
 		active[id], taken[record.State.Standby], dirs[dirName(id)] = true, true, true
 		for i := range record.Spec.GetPorts() {
-			taps[port.Name(id, i)] = true
+			taps[portName(record.Spec, i)] = true
 		}
 	}
 	for _, f := range found {

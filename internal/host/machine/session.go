@@ -46,6 +46,9 @@ func (s *session) close() error {
 func (a *actor) follow(s *session) {
 	a.observe(s.conn)
 	go a.listen(s)
+	if isAppliance(a.snapshot().Spec) {
+		go boundConsole(a.host.records.consoleFile(a.id), s.gone)
+	}
 	go func() {
 		defer close(s.gone)
 		cause := <-s.conn.Ended()
@@ -82,6 +85,8 @@ func (a *actor) listen(s *session) {
 	}
 	// Each once: a guest is not trusted, and must not fill the host's memory with events.
 	var ready, told bool
+	statuses := newStatuses(a)
+	defer statuses.end()
 	s.init.Receive(func(message crx.Message) {
 		switch {
 		case message.Ready != nil && !ready:
@@ -90,12 +95,17 @@ func (a *actor) listen(s *session) {
 		case message.Exited != nil && !told:
 			told = true
 			a.post(Told{Run: s.run, Exited: *message.Exited})
+		case message.Status != nil:
+			statuses.put(*message.Status)
 		}
 	})
 }
 
 // console reads the end of the guest's console and keeps it with the record, for people.
 func (a *actor) console(s *session) string {
+	if isAppliance(a.snapshot().Spec) {
+		return consoleTail(a.host.records.consoleFile(a.id))
+	}
 	ctx, cancel := vmm.Patience(context.Background(), s.process, answerLimit)
 	defer cancel()
 	text, err := s.conn.Console(ctx)

@@ -18,6 +18,8 @@
 // In starting a standby machine may be taken: its name is written down, then it becomes this machine. If it does not, all is cleaned
 // up and the launch begun again.
 //
+// One with Restart that has ended though it was wanted goes from stopped to starting by itself, when its time has come.
+//
 // Only in starting, running, stopping and ending may the machine have a VMM, a cgroup, taps and a run directory.
 package machine
 
@@ -47,6 +49,9 @@ const (
 // Active tells whether the machine may have something on the host beside its files.
 func (p Phase) Active() bool { return p == Starting || p == Running || p == Stopping || p == Ending }
 
+// HoldsMemory tells whether the machine's reservation counts: also while it waits to be started again, which must not fail.
+func (s State) HoldsMemory() bool { return s.Phase.Active() || !s.NextStart.IsZero() }
+
 // up tells whether the guest runs.
 func (p Phase) up() bool { return p == Running || p == Stopping }
 
@@ -71,12 +76,19 @@ type State struct {
 	Process   *vmm.Identity `json:"process,omitempty"`
 	StartedAt time.Time     `json:"startedAt,omitzero"`
 	ReadyAt   time.Time     `json:"readyAt,omitzero"`
+	// Restart starts a machine again that has ended though it was wanted. NextStart is when, zero while it is not to be started, and
+	// Ends is how often it has ended soon after its start.
+	Restart   bool      `json:"restart,omitempty"`
+	NextStart time.Time `json:"nextStart,omitzero"`
+	Ends      int       `json:"ends,omitempty"`
 	// Deadline of the guest's power-off, in phase stopping.
 	Deadline time.Time `json:"deadline,omitzero"`
 	// Told is what PID 1 said of the personality's end in this run.
 	Told     *crx.Exited `json:"told,omitempty"`
 	LastExit *Exit       `json:"lastExit,omitempty"`
-	Disks    []Disk      `json:"disks,omitempty"`
+	// ImageVersion is that of the image that this run was started from.
+	ImageVersion string `json:"imageVersion,omitempty"`
+	Disks        []Disk `json:"disks,omitempty"`
 }
 
 // Disk is an attachment. Its LUN is its own as long as it is attached.

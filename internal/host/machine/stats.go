@@ -95,7 +95,7 @@ func (a *actor) diskTraffic(ctx context.Context, disks []Disk) []*hostv1.DiskTra
 func portTraffic(spec *hostv1.VirtualMachineSpec, traffic map[string]port.Traffic) []*hostv1.PortTraffic {
 	var all []*hostv1.PortTraffic
 	for i, p := range spec.GetPorts() {
-		if t, ok := traffic[port.Name(spec.GetId(), i)]; ok {
+		if t, ok := traffic[portName(spec, i)]; ok {
 			all = append(all, &hostv1.PortTraffic{
 				Name: p.GetName(), ReceivedBytes: t.ReceivedBytes, SentBytes: t.SentBytes,
 				ReceivedPackets: t.ReceivedPackets, SentPackets: t.SentPackets,

@@ -83,6 +83,10 @@ func (s State) happened(event Event) (State, []Action) {
 		if s.Phase == Stopping && e.Deadline.Equal(s.Deadline) {
 			return s.end(Exit{At: e.At, Reason: ReasonStopped, Message: "the guest did not power off within its grace period"})
 		}
+	case StartDue:
+		if s.Phase == Stopped && s.Goal == WantRunning && e.At.Equal(s.NextStart) {
+			return s.begin()
+		}
 	case Unplugged:
 		s.Disks = slices.DeleteFunc(s.Disks, func(d Disk) bool { return d.ID == e.ID && d.Detaching })
 	case Cleaned:
@@ -105,7 +109,7 @@ func (s State) begin() (State, []Action) {
 	s.Phase, s.Goal = Starting, WantRunning
 	s.Run++
 	s.Process, s.Told = nil, nil
-	s.StartedAt, s.ReadyAt, s.Deadline = time.Time{}, time.Time{}, time.Time{}
+	s.StartedAt, s.ReadyAt, s.Deadline, s.NextStart = time.Time{}, time.Time{}, time.Time{}, time.Time{}
 	return s, []Action{Launch{Run: s.Run}}
 }
 
@@ -113,7 +117,7 @@ func (s State) launched(e Launched) (State, []Action) {
 	if e.Run != s.Run || s.Phase != Starting {
 		return s, nil
 	}
-	s.Phase, s.Process, s.StartedAt = Running, &e.Process, e.At
+	s.Phase, s.Process, s.StartedAt, s.ImageVersion = Running, &e.Process, e.At, e.ImageVersion
 	return s, nil
 }
 
@@ -133,7 +137,7 @@ func (s State) launchFailed(e LaunchFailed) (State, []Action) {
 }
 
 func (s State) stop(e Stop) (State, []Action) {
-	s.Goal = WantStopped
+	s.Goal, s.NextStart = WantStopped, time.Time{}
 	deadline := e.At.Add(e.Grace)
 	switch {
 	case !s.Phase.up():
@@ -148,7 +152,7 @@ func (s State) stop(e Stop) (State, []Action) {
 }
 
 func (s State) destroy(e Destroy) (State, []Action) {
-	s.Goal = WantDestroyed
+	s.Goal, s.NextStart = WantDestroyed, time.Time{}
 	switch s.Phase {
 	case Created, Stopped:
 		s.Phase = Destroying
@@ -159,13 +163,41 @@ func (s State) destroy(e Destroy) (State, []Action) {
 	return s, nil
 }
 
-// end leaves the phases in which the guest runs. A guest that ended by itself is not started again.
+// end leaves the phases in which the guest runs. A guest that ended by itself is not started again, unless it has Restart.
 func (s State) end(exit Exit) (State, []Action) {
 	if s.Goal == WantRunning && s.Phase != Stopping {
-		s.Goal = WantStopped
+		s = s.unwanted(exit.At)
 	}
 	s.Phase, s.LastExit = Ending, &exit
 	return s, []Action{Clean{}}
+}
+
+// goodRun is how long a machine runs at least whose end is not one of a row.
+const goodRun = 2 * time.Minute
+
+// maxRestartDelay is the longest wait of a machine that ends again and again.
+const maxRestartDelay = time.Minute
+
+// unwanted is for an end that nobody asked for.
+func (s State) unwanted(at time.Time) State {
+	if !s.Restart {
+		s.Goal = WantStopped
+		return s
+	}
+	if !s.StartedAt.IsZero() && at.Sub(s.StartedAt) >= goodRun {
+		s.Ends = 0
+	}
+	s.NextStart = at.Add(restartDelay(s.Ends))
+	s.Ends++
+	return s
+}
+
+// restartDelay after so many ends in a row: none, 1 s, 2 s, 4 s and so on.
+func restartDelay(ends int) time.Duration {
+	if ends == 0 {
+		return 0
+	}
+	return min(time.Second<<min(ends-1, 10), maxRestartDelay)
 }
 
 func (s State) cleaned() (State, []Action) {
@@ -186,7 +218,11 @@ func (s State) cleaned() (State, []Action) {
 		s.Phase = Destroying
 		return s, []Action{Delete{}}
 	case WantRunning:
-		return s.begin()
+		if s.NextStart.IsZero() {
+			return s.begin()
+		}
+		s.Phase = Stopped
+		return s, []Action{AwaitStart{At: s.NextStart}}
 	}
 	s.Phase = Stopped
 	return s, nil
@@ -245,6 +281,9 @@ func (s State) restarted(e Restarted) (State, []Action) {
 			return s.end(exitUnseen(e))
 		}
 	default:
+		if !s.NextStart.IsZero() {
+			return s, []Action{AwaitStart{At: s.NextStart}}
+		}
 		return s, nil
 	}
 	actions := []Action{Adopt{Run: s.Run}}

@@ -19,7 +19,7 @@ func TestStep(t *testing.T) {
 		s := State{Phase: Created, Goal: WantStopped}
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
 			if d.Cmd == "state" {
-				s = State{Phase: Phase(text(d, "phase", "created")), Goal: Goal(text(d, "goal", "stopped")), Run: uint32(number(d, "run", 0))}
+				s = State{Phase: Phase(text(d, "phase", "created")), Goal: Goal(text(d, "goal", "stopped")), Run: uint32(number(d, "run", 0)), Restart: d.HasArg("restart")}
 				if s.Phase.up() {
 					s.Process = &vmm.Identity{PID: 7}
 				}
@@ -88,6 +88,8 @@ func parse(t *testing.T, d *datadriven.TestData) Event {
 		return ProcessGone{Run: run, At: now, Exit: exit, Log: d.Input, OutOfMemory: d.HasArg("oom")}
 	case "grace-over":
 		return GraceOver{At: now, Deadline: at(number(d, "deadline", 0))}
+	case "start-due":
+		return StartDue{At: at(number(d, "at", 0))}
 	case "unplugged":
 		return Unplugged{ID: text(d, "disk", "")}
 	case "cleaned":
@@ -116,6 +118,9 @@ func show(s State, actions []Action, err error) string {
 	}
 	if !s.ReadyAt.IsZero() {
 		fmt.Fprintf(&out, ", ready at %d", s.ReadyAt.Unix())
+	}
+	if !s.NextStart.IsZero() {
+		fmt.Fprintf(&out, ", next start at %d", s.NextStart.Unix())
 	}
 	if s.Phase == Stopping {
 		fmt.Fprintf(&out, ", deadline %d", s.Deadline.Unix())
@@ -156,6 +161,8 @@ func showAction(action Action) string {
 		return fmt.Sprintf("power off within %s", a.Grace)
 	case Await:
 		return fmt.Sprintf("await %d", a.Deadline.Unix())
+	case AwaitStart:
+		return fmt.Sprintf("await start at %d", a.At.Unix())
 	case Plug:
 		return "plug " + showDisk(a.Disk)
 	case Unplug:

@@ -27,6 +27,8 @@ func (a *actor) take(action Action) (Event, error) {
 		return nil, a.powerOff(t.Grace)
 	case Await:
 		time.AfterFunc(time.Until(t.Deadline), func() { a.post(GraceOver{At: time.Now(), Deadline: t.Deadline}) })
+	case AwaitStart:
+		time.AfterFunc(time.Until(t.At), func() { a.post(StartDue{At: t.At}) })
 	case Plug:
 		return nil, a.whileUp(func(ctx context.Context, s *session) error { return a.plug(ctx, s, t.Disk) })
 	case Unplug:
@@ -128,7 +130,7 @@ func (a *actor) clean() error {
 	}
 	spec := record.Spec
 	for i := range spec.GetPorts() {
-		if err := port.Delete(port.Name(a.id, i)); err != nil {
+		if err := port.Delete(portName(spec, i)); err != nil {
 			return err
 		}
 	}
@@ -139,7 +141,7 @@ func (a *actor) clean() error {
 func (a *actor) delete() error {
 	a.host.Pools.Forget(a.id)
 	for _, disk := range a.state().Disks {
-		if disk.DeleteWithMachine && !disk.ReadOnly {
+		if disk.DeleteWithMachine && !a.host.othersHave(disk.ID, a.id) {
 			if err := a.host.Disks.Discard(disk.ID); err != nil {
 				return err
 			}

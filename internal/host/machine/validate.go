@@ -36,6 +36,8 @@ func validate(spec *hostv1.VirtualMachineSpec) error {
 		return bad("%d bytes of memory are too few; it needs at least %d MiB", spec.GetMemoryBytes(), minimumMemory>>20)
 	case spec.GetMemoryBytes()%(1<<20) != 0:
 		return bad("memory of %d bytes is not a whole number of MiB", spec.GetMemoryBytes())
+	case spec.GetRestartPolicy() != hostv1.VirtualMachineSpec_NEVER && spec.GetRestartPolicy() != hostv1.VirtualMachineSpec_ALWAYS:
+		return bad("restart_policy %d is unknown", spec.GetRestartPolicy())
 	case spec.GetMemoryReservationBytes() > spec.GetMemoryBytes():
 		return bad("it reserves %d bytes of memory and has only %d; reserve at most those", spec.GetMemoryReservationBytes(), spec.GetMemoryBytes())
 	case spec.GetOomScoreAdj() < -1000 || spec.GetOomScoreAdj() > 1000:
@@ -46,6 +48,9 @@ func validate(spec *hostv1.VirtualMachineSpec) error {
 		return bad("it has %d ports; at most %d are possible", len(spec.GetPorts()), port.MaxPorts)
 	}
 	for _, p := range spec.GetPorts() {
+		if n := p.GetNetwork(); n != "" && n != NetworkManagement {
+			return bad("port %s: network %q is neither empty nor %s", p.GetName(), n, NetworkManagement)
+		}
 		if p.GetMac() == "" {
 			continue
 		}
@@ -69,8 +74,26 @@ func validateType(spec *hostv1.VirtualMachineSpec, bad func(string, ...any) erro
 		if f := t.Guest.GetFirmware(); f != "" && f != "bios" && f != "uefi" {
 			return bad("firmware %q is neither bios nor uefi", f)
 		}
+		if t.Guest.GetImage() != "" {
+			return validateImage(spec, bad)
+		}
 	default:
 		return bad("it has no type; set crx or guest")
+	}
+	return nil
+}
+
+// NetworkManagement is the network of a port on the host's management bridge.
+const NetworkManagement = "management"
+
+// validateImage knows what a guest looks for at which address (pacific/api/seed).
+func validateImage(spec *hostv1.VirtualMachineSpec, bad func(string, ...any) error) error {
+	disks := spec.GetDisks()
+	switch {
+	case spec.GetGuest().GetFirmware() != "":
+		return bad("a guest with an image has no firmware; leave guest.firmware empty")
+	case len(disks) != 2 || disks[0].GetReadOnly() || !disks[1].GetReadOnly():
+		return bad("a guest with an image has two disks: the first writable, for its data, the second read_only, with its seed")
 	}
 	return nil
 }

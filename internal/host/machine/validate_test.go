@@ -36,6 +36,15 @@ func TestValidate(t *testing.T) {
 		"firmware": func(s *hostv1.VirtualMachineSpec) {
 			s.Type = &hostv1.VirtualMachineSpec_Guest{Guest: &hostv1.Guest{Firmware: "/etc/passwd"}}
 		},
+		"network": func(s *hostv1.VirtualMachineSpec) { s.Ports = []*hostv1.Port{{Network: "br0"}} },
+		"restart": func(s *hostv1.VirtualMachineSpec) { s.RestartPolicy = 7 },
+		"image without disks": func(s *hostv1.VirtualMachineSpec) {
+			s.Type = &hostv1.VirtualMachineSpec_Guest{Guest: &hostv1.Guest{Image: "supervisor"}}
+		},
+		"image with firmware": func(s *hostv1.VirtualMachineSpec) {
+			s.Type = &hostv1.VirtualMachineSpec_Guest{Guest: &hostv1.Guest{Image: "supervisor", Firmware: "uefi"}}
+			s.Disks = []*hostv1.DiskAttachment{{DiskId: "data"}, {DiskId: "seed", ReadOnly: true}}
+		},
 	} {
 		spec := sound()
 		spoil(spec)

@@ -124,6 +124,16 @@ func quiet(name string) error {
 
 // Delete removes a tap. One that is gone is no error.
 func Delete(name string) error {
+	if err := deleteTap(name); err != nil || !isBridged(name) {
+		return err
+	}
+	if err := forbidSources(name); err != nil {
+		return fmt.Errorf("take tap %s out of the filter: %w", name, err)
+	}
+	return nil
+}
+
+func deleteTap(name string) error {
 	link, err := netlink.LinkByName(name)
 	if gone(err) {
 		return nil
@@ -142,7 +152,7 @@ func gone(err error) bool {
 	return errors.As(err, &missing)
 }
 
-var pattern = regexp.MustCompile(`^tap[0-9a-f]{12}$`)
+var pattern = regexp.MustCompile(`^(tap|mgt)[0-9a-f]{12}$`)
 
 // List returns the taps whose names are of the form that hostd gives.
 func List() ([]string, error) {

@@ -15,7 +15,7 @@ type Disks struct {
 
 // Create implements hostv1.DisksServer.
 func (s *Disks) Create(ctx context.Context, r *hostv1.CreateDiskRequest) (*hostv1.Disk, error) {
-	return s.Store.Create(ctx, r.GetDisk())
+	return s.Store.CreateWith(ctx, r.GetDisk(), r.GetContent())
 }
 
 // Delete implements hostv1.DisksServer.

@@ -55,6 +55,7 @@ func (s *Host) GetHost(ctx context.Context, _ *hostv1.GetHostRequest) (*hostv1.G
 		MachinesCpuNanoseconds: used.CPUNanoseconds,
 		StorageBytes:           store.Blocks * uint64(store.Bsize), StorageFreeBytes: store.Bavail * uint64(store.Bsize),
 		StorageInodes: store.Files, StorageFreeInodes: store.Ffree,
+		GuestImages: s.Guest.Images(), ManagementBridge: s.Manager.ManagementBridge,
 		CrxKernelVersion: kernel, VmmVersion: version,
 		MhzPerCore: s.Manager.Pools.MHzPerCore, CpuReservedMhz: s.Manager.Pools.ReservedMHz(),
 	}, nil

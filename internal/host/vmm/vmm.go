@@ -124,6 +124,10 @@ type Machine struct {
 	// Firmware, "bios" or "uefi", of a machine without Kernel.
 	Firmware string
 	Ports    []Port
+	// Console is a file that the guest's console is appended to; nil for a buffer that [Observer] reads.
+	Console *os.File
+	// System says that a whole system runs in a machine with Kernel, and not one pod's containers.
+	System bool
 	// Memory is where the guest's memory lies; nil for memory that the VMM allocates.
 	Memory *Memory
 	// Standby says that the machine waits, so as to start faster with what its VMM has learned: that may take more memory.

@@ -25,7 +25,7 @@ const (
 
 func translationCache(m vmm.Machine, trims bool) uint64 {
 	switch {
-	case m.Kernel == nil:
+	case m.Kernel == nil || m.System:
 		return systemCache
 	case m.Standby || trims:
 		return standbyCache
@@ -35,7 +35,7 @@ func translationCache(m vmm.Machine, trims bool) uint64 {
 
 // trimmable tells whether the plugin tcgtrim works on a machine: QEMU calls no plugin where virtual processors take turns.
 func trimmable(m vmm.Machine) bool {
-	return m.Accelerator == vmm.TCG && m.Kernel != nil && m.VCPUs == 1
+	return m.Accelerator == vmm.TCG && m.Kernel != nil && !m.System && m.VCPUs == 1
 }
 
 // descriptors are the files that the process inherits, by number.
@@ -43,6 +43,7 @@ type descriptors struct {
 	qmp, init, personality int
 	taps                   []int
 	memory                 int
+	console                int
 }
 
 // arguments is QEMU's command line for a machine. plugin is the path of tcgtrim.so, "" for none.
@@ -62,7 +63,7 @@ func arguments(m vmm.Machine, fd descriptors, plugin string) []string {
 	args = append(args,
 		"-chardev", fmt.Sprintf("socket,id=qmp,fd=%d,server=on,wait=off", fd.qmp),
 		"-mon", "chardev=qmp,mode=control",
-		"-chardev", fmt.Sprintf("ringbuf,id=console,size=%d", MaxConsole),
+		"-chardev", console(m, fd),
 		"-serial", "chardev:console",
 		// QEMU's own generator needs no device node, so it works in the empty chroot.
 		"-object", "rng-builtin,id=rng")
@@ -70,6 +71,14 @@ func arguments(m vmm.Machine, fd descriptors, plugin string) []string {
 		return append(args, microvm(m, fd)...)
 	}
 	return append(args, q35(m, fd)...)
+}
+
+// console is a ring buffer, or a file, which is opened anew for appending before QEMU changes its root.
+func console(m vmm.Machine, fd descriptors) string {
+	if m.Console == nil {
+		return fmt.Sprintf("ringbuf,id=console,size=%d", MaxConsole)
+	}
+	return fmt.Sprintf("file,id=console,path=/proc/self/fd/%d,append=on", fd.console)
 }
 
 func accelerator(m vmm.Machine, plugin string) []string {

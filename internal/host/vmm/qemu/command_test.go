@@ -1,6 +1,7 @@
 package qemu
 
 import (
+	"os"
 	"strings"
 	"testing"
 
@@ -36,9 +37,14 @@ func TestArguments(t *testing.T) {
 			Ports: []vmm.Port{{MAC: "02:50:56:00:00:02"}, {MAC: "02:50:56:00:00:03"}},
 		},
 	}
+	machines["appliance"] = vmm.Machine{
+		ID: "v", Dir: "/run/m/v", Accelerator: vmm.TCG, VCPUs: 2, MemoryBytes: 1536 << 20, UID: 1900000005, Console: os.Stderr, System: true,
+		Kernel: &vmm.Kernel{Image: "/guest/vmlinux", Initrd: "/state/initrd/appliance.cpio", CommandLine: "quiet crx.personality=appliance"},
+		Ports:  []vmm.Port{{MAC: "02:50:56:00:00:05"}},
+	}
 	datadriven.RunTest(t, "testdata/arguments", func(t *testing.T, d *datadriven.TestData) string {
 		m := machines[d.Cmd]
-		fd := descriptors{qmp: 3, init: 4, personality: 5, taps: []int{6, 7}, memory: 7}
+		fd := descriptors{qmp: 3, init: 4, personality: 5, taps: []int{6, 7}, memory: 7, console: 8}
 		plugin := ""
 		if d.HasArg("plugin") {
 			plugin = "/lib/tcgtrim.so"

@@ -92,6 +92,9 @@ func given(m vmm.Machine) []*os.File {
 	if m.Memory != nil {
 		files = append(files, m.Memory.File)
 	}
+	if m.Console != nil {
+		files = append(files, m.Console)
+	}
 	return files
 }
 
@@ -113,6 +116,10 @@ func inherit(m vmm.Machine) (descriptors, []*os.File, error) {
 		fd.taps = append(fd.taps, firstInherited+len(files)+i)
 	}
 	fd.memory = firstInherited + len(files) + len(m.Ports)
+	fd.console = fd.memory
+	if m.Memory != nil {
+		fd.console++
+	}
 	return fd, files, nil
 }
 
