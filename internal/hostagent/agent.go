@@ -26,6 +26,9 @@ type Agent struct {
 	// OnRemoved undoes what makes the machine start the agent.
 	OnRemoved func() error
 
+	// removeKernel deletes processes, cgroups and network objects of the host.
+	removeKernel func(context.Context, Dir, Config) error
+
 	config Config
 	order  *order
 	conn   *grpc.ClientConn

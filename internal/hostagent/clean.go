@@ -40,7 +40,11 @@ func (a *Agent) clean(ctx context.Context, daemons chan<- []keeper.Daemon) error
 	if err := hand(ctx, daemons, nil); err != nil {
 		return err
 	}
-	return errors.Join(a.stop(), a.removeKernelObjects(ctx), a.removeFiles())
+	remove := a.removeKernel
+	if remove == nil {
+		remove = removeKernelObjects
+	}
+	return errors.Join(a.stop(), remove(ctx, a.Dir, a.config), a.removeFiles())
 }
 
 func hand(ctx context.Context, to chan<- []keeper.Daemon, daemons []keeper.Daemon) error {
@@ -66,7 +70,7 @@ func (a *Agent) stop() error {
 }
 
 // destroyLimit is for hostd to come up and to end all machines.
-const destroyLimit = time.Minute
+var destroyLimit = time.Minute
 
 func (a *Agent) destroyMachines(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, destroyLimit)
@@ -122,11 +126,11 @@ func listMachines(ctx context.Context, client hostv1.VirtualMachinesClient) (ids
 	}
 }
 
-func (a *Agent) removeKernelObjects(ctx context.Context) error {
+func removeKernelObjects(ctx context.Context, dir Dir, c Config) error {
 	return errors.Join(
-		leftover.KillCgroup(a.config.CgroupParent),
-		leftover.Unmount(a.config.RunDir, string(a.Dir)),
-		leftover.RemoveCgroup(a.config.CgroupParent),
+		leftover.KillCgroup(c.CgroupParent),
+		leftover.Unmount(c.RunDir, string(dir)),
+		leftover.RemoveCgroup(c.CgroupParent),
 		kernel.RemoveAll(),
 		firewall.RemoveAll(ctx),
 	)

@@ -12,8 +12,8 @@ import (
 	"pacific/internal/pki"
 )
 
-// certificateLife is short, since certificates are renewed by themselves, and long against a host that is switched off.
-const certificateLife = 90 * 24 * time.Hour
+// CertificateLife is short, since certificates are renewed by themselves, and long against a host that is switched off.
+const CertificateLife = 90 * 24 * time.Hour
 
 // Signer is a certificate authority, as [pki.CA] is one.
 type Signer interface {
@@ -77,7 +77,7 @@ func (h *Hosts) certify(ctx context.Context, host Host, requests []*centerv1.Cer
 		if err != nil {
 			return nil, err
 		}
-		certificate, err := signer.Sign(request.GetRequest(), leaf, certificateLife)
+		certificate, err := signer.Sign(request.GetRequest(), leaf, CertificateLife)
 		if err != nil {
 			return nil, status.Errorf(codes.InvalidArgument, "certificate %s of host %s: %v", request.GetPurpose(), host.Name, err)
 		}

@@ -47,7 +47,7 @@ func (h *Hosts) sweep(ctx context.Context) error {
 	}
 	refused, listErr := h.records.removed.List(ctx)
 	for _, r := range refused {
-		if now.After(r.Value.At.Add(certificateLife + 24*time.Hour)) {
+		if now.After(r.Value.At.Add(CertificateLife + 24*time.Hour)) {
 			err = errors.Join(err, ignoreNotFound(h.records.removed.Delete(ctx, r.ID)))
 		}
 	}
