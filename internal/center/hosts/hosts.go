@@ -104,6 +104,7 @@ func (h *Hosts) serve(ctx context.Context, listener net.Listener) error {
 	group.Go(func() error { return ignoreStopped(server.Serve(listener)) })
 	group.Go(func() error { h.watchOver(ctx); return nil })
 	group.Go(func() error { h.sweeper(ctx); return nil })
+	group.Go(func() error { h.nodeRemover(ctx); return nil })
 	group.Go(func() error { <-ctx.Done(); server.Stop(); return nil })
 	err = group.Wait()
 	return errors.Join(err, h.dialer.close())

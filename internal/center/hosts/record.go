@@ -68,6 +68,8 @@ type removed struct {
 	Host string    `json:"host"`
 	Name string    `json:"name"`
 	At   time.Time `json:"at"`
+	// NodeLeft: the host's Node has not been deleted yet. Of the keys of a host one has it.
+	NodeLeft bool `json:"node_left,omitempty"`
 }
 
 // counter numbers hosts; a number is never used twice.

@@ -56,8 +56,8 @@ func (h *Hosts) forgetOnce(ctx context.Context, id string) error {
 	if named, revision, err := h.records.names.Get(ctx, host.Name); err == nil && named.Host == id {
 		ops = append(ops, h.records.names.DeleteOp(host.Name, revision))
 	}
-	for _, key := range host.Keys {
-		ops = append(ops, h.records.removed.CreateOp(key, removed{Host: id, Name: host.Name, At: h.now().UTC()}))
+	for i, key := range host.Keys {
+		ops = append(ops, h.records.removed.CreateOp(key, removed{Host: id, Name: host.Name, At: h.now().UTC(), NodeLeft: i == 0}))
 	}
 	if err := h.store.Commit(ctx, ops...); err != nil {
 		return err

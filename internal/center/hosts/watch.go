@@ -31,6 +31,10 @@ func (h *Hosts) lookAround(ctx context.Context) error {
 	hosts, err := h.List(ctx)
 	now := h.now()
 	for _, host := range hosts {
+		if host.Removing && !host.Lost.IsZero() { // it cleans itself when it is told so
+			err = errors.Join(err, h.forget(ctx, host.ID))
+			continue
+		}
 		last := h.lastHeard(host)
 		if !host.missing(last, h.started, now) {
 			continue
