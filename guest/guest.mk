@@ -33,5 +33,5 @@ bin/guest/personalities/appliance:
 
 # The Supervisor control plane image. See docs/control-plane-image.md.
 .PHONY: bin/guest/supervisor/root.ext4
-bin/guest/supervisor/root.ext4: bin/supervisor
-	guest/supervisor/build.sh bin/supervisor '$(VERSION)' $(@D)
+bin/guest/supervisor/root.ext4: bin/supervisor plugins
+	guest/supervisor/build.sh bin '$(VERSION)' $(@D)

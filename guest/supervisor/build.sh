@@ -1,13 +1,13 @@
 #!/bin/sh
 # Builds the Supervisor control plane image: the read-only root disk of a control plane machine.
 #
-#   guest/supervisor/build.sh PROGRAM VERSION OUT     OUT/root.ext4 and OUT/version
+#   guest/supervisor/build.sh BIN VERSION OUT     OUT/root.ext4 and OUT/version
 #
-# It holds PROGRAM (bin/supervisor), the nft that it programs Services with, and the authorities of public certificates. No privilege is
-# needed, and nothing is mounted. Nothing is done when nothing has changed.
+# It holds BIN/supervisor, BIN/plugins, which it offers for download, the nft that it programs Services with, and the authorities of public
+# certificates. No privilege is needed, and nothing is mounted. Nothing is done when nothing has changed.
 set -eu
 [ $# -eq 3 ] || { sed -n '2,7s/^# \{0,1\}//p' "$0" >&2; exit 2; }
-program=$1 version=$2
+program=$1/supervisor plugins=$1/plugins version=$2
 mkdir -p "$3"
 out=$(cd "$3" && pwd)
 
@@ -23,7 +23,10 @@ authorities=/etc/ssl/certs/ca-certificates.crt
 # What nft is linked with, by the paths that its loader looks at.
 libraries=$(ldd "$nft" | sed -n 's/.*=> \(\/[^ ]*\) .*/\1/p; s/^[[:space:]]*\(\/[^ ]*\) .*/\1/p')
 
-stamp=$(cat "$program" "$nft" $libraries "$authorities" "$0" | sha256sum | cut -d' ' -f1)
+stamp=$({
+	cat "$program" "$nft" $libraries "$authorities" "$0"
+	[ ! -d "$plugins" ] || find "$plugins" -type f | sort | xargs -r cat
+} | sha256sum | cut -d' ' -f1)
 if [ "$(cat "$out/stamp" 2>/dev/null)" = "$stamp" ] && [ -f "$out/root.ext4" ]; then
 	[ "$(cat "$out/version" 2>/dev/null)" = "$version" ] || echo "$version" >"$out/version"
 	echo "$out/root.ext4 is up to date"
@@ -37,6 +40,7 @@ mkdir -p "$tree/dev" "$tree/etc/ssl/certs" "$tree/proc" "$tree/root" "$tree/run"
 ln -s usr/bin "$tree/bin"
 ln -s usr/sbin "$tree/sbin"
 install -m 0755 "$program" "$tree/usr/bin/supervisor"
+[ ! -d "$plugins" ] || cp -r --no-preserve=all "$plugins" "$tree/usr/bin/plugins"
 install -m 0755 "$nft" "$tree/usr/sbin/nft"
 for library in $libraries; do
 	mkdir -p "$tree$(dirname "$library")"
