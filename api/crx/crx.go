@@ -70,6 +70,7 @@ type Message struct {
 	PowerOff *PowerOff `json:"powerOff,omitempty"`
 	Identity *Identity `json:"identity,omitempty"`
 	Ping     *Ping     `json:"ping,omitempty"`
+	Clock    *Clock    `json:"clock,omitempty"`
 }
 
 // Ready says that PID 1 has started the personality.
@@ -134,6 +135,11 @@ type Identity struct {
 // Ping asks for a Pong with the same Nonce.
 type Ping struct {
 	Nonce uint64 `json:"nonce"`
+}
+
+// Clock corrects the guest's wall clock, which is behind the host's by so much. What is little is made good slowly.
+type Clock struct {
+	BehindNanos int64 `json:"behindNanos"`
 }
 
 // Pong answers a Ping.

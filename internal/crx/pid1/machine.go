@@ -133,6 +133,8 @@ type (
 	Send struct{ Message crx.Message }
 	// Answer sends a Pong with the time at which it is carried out.
 	Answer struct{ Nonce uint64 }
+	// CorrectClock puts the wall clock forward.
+	CorrectClock struct{ Behind time.Duration }
 	// SetTimer starts a timer afresh; it yields Expired.
 	SetTimer struct {
 		Timer Timer
@@ -241,6 +243,8 @@ func (m Machine) receive(msg crx.Message) (Machine, []Action) {
 	switch {
 	case msg.Ping != nil:
 		return m, []Action{Answer{msg.Ping.Nonce}}
+	case msg.Clock != nil:
+		return m, []Action{CorrectClock{time.Duration(msg.Clock.BehindNanos)}}
 	case msg.Identity != nil:
 		m.rehearse = msg.Identity.Rehearse && m.phase == held
 		return m, []Action{SetIdentity{*msg.Identity}}
@@ -342,6 +346,7 @@ func (Terminate) action()        {}
 func (Kill) action()             {}
 func (Send) action()             {}
 func (Answer) action()           {}
+func (CorrectClock) action()     {}
 func (SetTimer) action()         {}
 func (SetIdentity) action()      {}
 func (Log) action()              {}

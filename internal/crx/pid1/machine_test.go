@@ -99,6 +99,8 @@ func show(a Action) string {
 		return "send " + string(line)
 	case Answer:
 		return fmt.Sprintf("answer %d", a.Nonce)
+	case CorrectClock:
+		return fmt.Sprintf("correct clock by %s", a.Behind)
 	case SetTimer:
 		return fmt.Sprintf("set timer %s to %s", a.Timer, a.After)
 	case Log:

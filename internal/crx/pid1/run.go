@@ -175,6 +175,10 @@ func (i *initProcess) do(a Action) []Event {
 		i.link.send(a.Message)
 	case Answer:
 		i.link.send(crx.Message{Pong: &crx.Pong{Nonce: a.Nonce, UnixNanos: time.Now().UnixNano()}})
+	case CorrectClock:
+		if err := correctClock(a.Behind); err != nil {
+			i.console.log("set the clock: " + err.Error())
+		}
 	case SetTimer:
 		i.setTimer(a)
 	case SetIdentity:

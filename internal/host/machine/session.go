@@ -27,10 +27,15 @@ type session struct {
 	received chan struct{}   // closed when nothing more comes from PID 1
 	gone     chan struct{}   // closed when the process has ended
 	ready    time.Time       // when a clone answered
+	spoke    chan struct{}   // closed when PID 1 has said that it is ready
+	pongs    chan crx.Pong
 }
 
 func newSession(run uint32, dir string, process *vmm.Process) *session {
-	return &session{run: run, dir: dir, process: process, received: make(chan struct{}), gone: make(chan struct{})}
+	return &session{
+		run: run, dir: dir, process: process, received: make(chan struct{}), gone: make(chan struct{}),
+		spoke: make(chan struct{}), pongs: make(chan crx.Pong, 1),
+	}
 }
 
 // close gives up the connections of a session that nobody follows.
@@ -48,6 +53,7 @@ func (a *actor) follow(s *session) {
 	go a.listen(s)
 	if isAppliance(a.snapshot().Spec) {
 		go boundConsole(a.host.records.consoleFile(a.id), s.gone)
+		go s.keepClock(a.id)
 	}
 	go func() {
 		defer close(s.gone)
@@ -91,7 +97,13 @@ func (a *actor) listen(s *session) {
 		switch {
 		case message.Ready != nil && !ready:
 			ready = true
+			close(s.spoke)
 			a.post(Ready{Run: s.run, At: time.Now()})
+		case message.Pong != nil:
+			select {
+			case s.pongs <- *message.Pong:
+			default:
+			}
 		case message.Exited != nil && !told:
 			told = true
 			a.post(Told{Run: s.run, Exited: *message.Exited})
