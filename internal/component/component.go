@@ -18,5 +18,41 @@ type Initializer interface {
 	Init(ctx context.Context) error
 }
 
+// Checker is a Component that can say whether it works at the moment.
+type Checker interface {
+	// Check returns nil, or what is wrong and what is waited for. It returns soon.
+	Check(ctx context.Context) error
+}
+
+// Standby is an error of a Checker: nothing is wrong, but the component does nothing now, because another process does.
+type Standby string
+
+func (s Standby) Error() string { return string(s) }
+
+// Nested is a Component that is made of components.
+type Nested interface {
+	Status(ctx context.Context) []Status
+}
+
+// State of a component.
+type State string
+
+// States. Only a Failing component needs somebody.
+const (
+	Waiting  State = "Waiting"  // for the stage before
+	Starting State = "Starting" // not ready yet
+	Ready    State = "Ready"
+	Idle     State = "Standby" // ready, but another process does the work
+	Failing  State = "Failing"
+	Stopped  State = "Stopped"
+)
+
+// Status of a component.
+type Status struct {
+	Name    string
+	State   State
+	Message string
+}
+
 // Stage is a set of components that start and stop side by side.
 type Stage []Component

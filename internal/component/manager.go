@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -17,6 +18,9 @@ type Manager struct {
 	StartTimeout, StopTimeout time.Duration
 	// Ready is called once when every stage is ready; may be nil.
 	Ready func()
+
+	mu      sync.Mutex
+	started []*running
 }
 
 // Run prepares and starts everything, waits until ctx is cancelled or a component ends by itself, and then stops
@@ -26,16 +30,11 @@ func (m *Manager) Run(ctx context.Context) error {
 		return err
 	}
 	failed := make(chan error, 1)
-	var started []*running
-	defer func() {
-		for i := len(started) - 1; i >= 0; i-- {
-			started[i].stop(m.StopTimeout)
-		}
-	}()
+	defer m.stop()
 	begin := time.Now()
 	for _, stage := range m.Stages {
 		r := start(stage, failed)
-		started = append(started, r)
+		m.add(r)
 		if err := r.wait(ctx, failed, m.StartTimeout); err != nil {
 			return ignoreCancel(ctx, err)
 		}
@@ -49,6 +48,18 @@ func (m *Manager) Run(ctx context.Context) error {
 		return nil
 	case err := <-failed:
 		return ignoreCancel(ctx, err)
+	}
+}
+
+func (m *Manager) add(r *running) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.started = append(m.started, r)
+}
+
+func (m *Manager) stop() {
+	for i := len(m.started) - 1; i >= 0; i-- {
+		m.started[i].stop(m.StopTimeout)
 	}
 }
 

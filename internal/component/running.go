@@ -18,6 +18,7 @@ type running struct {
 
 type part struct {
 	name  string
+	of    Component
 	ready chan struct{}
 	done  chan struct{}
 }
@@ -28,7 +29,7 @@ func start(stage Stage, failed chan<- error) *running {
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &running{cancel: cancel}
 	for _, c := range stage {
-		p := &part{name: c.Name(), ready: make(chan struct{}), done: make(chan struct{})}
+		p := &part{name: c.Name(), of: c, ready: make(chan struct{}), done: make(chan struct{})}
 		r.parts = append(r.parts, p)
 		go p.run(ctx, c, failed)
 	}

@@ -11,6 +11,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -43,7 +44,12 @@ type Config struct {
 }
 
 // Run is the daemon. It ends when ctx is done or a part of it cannot go on.
-func Run(ctx context.Context, config Config) error {
+func Run(ctx context.Context, config Config) error { return run(ctx, config, new(health)) }
+
+// health is whether the last run of the reconciler succeeded.
+type health = atomic.Bool
+
+func run(ctx context.Context, config Config, healthy *health) error {
 	address, err := netip.ParseAddr(config.NodeIP)
 	if err != nil {
 		return fmt.Errorf("--node-ip %q is no IP address", config.NodeIP)
@@ -62,6 +68,7 @@ func Run(ctx context.Context, config Config) error {
 	host := plan.Host{Name: config.NodeName, Address: address}
 	watcher := newSources(client, config)
 	reconciler := newReconciler(host, config.Interface, watcher, rules)
+	reconciler.healthy = healthy
 	announcer := newAnnouncer(client, watcher.pods)
 	reconciler.announce = announcer.Announce
 	services := &service.Proxy{Client: client, Host: host, HasNode: !config.ControlPlane}

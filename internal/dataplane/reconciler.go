@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/netip"
 	"slices"
-	"sync/atomic"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -34,7 +33,7 @@ type reconciler struct {
 	onHostNetwork func(map[types.UID][]netip.Addr)
 	triggered     chan struct{}
 
-	healthy   atomic.Bool
+	healthy   *health
 	prepared  map[string]int // index of each port's interface when it was prepared; a new interface has a new one
 	applied   *firewall.Rules
 	appliedAt time.Time
@@ -48,6 +47,7 @@ func newReconciler(host plan.Host, underlay string, sources *sources, rules *fir
 		firewall:  rules,
 		triggered: make(chan struct{}, 1),
 		prepared:  map[string]int{},
+		healthy:   new(health),
 	}
 	r.watcher = &kernel.Watcher{Changed: r.trigger}
 	return r

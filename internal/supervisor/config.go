@@ -11,14 +11,21 @@ import (
 
 	"pacific/internal/supervisor/controllers/hostdial"
 	"pacific/internal/supervisor/login"
+	"pacific/internal/supervisor/member"
 	"pacific/internal/supervisor/pki"
 )
 
 // Port of the kube-apiserver.
 const Port = 6443
 
-// Config is what the supervisor's flags say.
+// Config of the control plane on this machine.
 type Config struct {
+	// Member is set for a member of a Supervisor that may have more than one; nil for one that is always alone, which makes
+	// its own secrets and has neither peers nor a management API.
+	Member *member.Config
+	// File is read into all the other fields; empty for none.
+	File string
+
 	DataDir          string
 	AdvertiseAddress net.IP
 	ServiceCIDR      string
@@ -37,8 +44,10 @@ type Tokens struct {
 	PluginDir string
 }
 
-// AddFlags binds the configuration to flags.
+// AddFlags binds the configuration to flags: those of a control plane that is alone, or the file that describes a member.
 func (c *Config) AddFlags(flags *pflag.FlagSet) {
+	flags.StringVar(&c.File, "config", "", "configuration of a member of a Supervisor, YAML or JSON; instead of all the flags below")
+	flags.SortFlags = false
 	flags.StringVar(&c.DataDir, "data-dir", "", "directory of everything that the Supervisor keeps: etcd, certificates, kubeconfigs")
 	flags.IPVar(&c.AdvertiseAddress, "advertise-address", nil, "IPv4 address on which the kube-apiserver listens, port 6443")
 	flags.StringVar(&c.ServiceCIDR, "service-cidr", "10.96.0.0/16", "prefix of the ClusterIPs of Services")
@@ -51,6 +60,28 @@ func (c *Config) AddFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&c.Tokens.CA, "token-issuer-ca", "", "certificate authority of --token-issuer")
 	flags.StringVar(&c.Tokens.Audience, "token-audience", "", "id by which center knows this Supervisor, such as domain-c1")
 	flags.StringVar(&c.Tokens.PluginDir, "plugin-dir", "", "directory with <os>-<arch>/vsphere-plugin.zip to download; by default plugins beside this program")
+}
+
+// complete is the configuration with everything that its file says, and good.
+func (c *Config) complete() (Config, error) {
+	if c.File == "" {
+		// The files refer to each other, and their readers may run elsewhere.
+		whole := *c
+		if err := whole.validate(); err != nil {
+			return Config{}, err
+		}
+		dir, err := filepath.Abs(whole.DataDir)
+		whole.DataDir = dir
+		return whole, err
+	}
+	if c.DataDir != "" || c.AdvertiseAddress != nil || c.Host != (hostdial.Files{}) || c.RegistryConfig != "" || c.Tokens != (Tokens{}) {
+		return Config{}, errors.New("--config says everything: leave the other flags away")
+	}
+	m, err := member.Read(c.File)
+	if err != nil {
+		return Config{}, err
+	}
+	return ConfigOf(m)
 }
 
 // validate says everything that is wrong with the flags.
@@ -95,11 +126,34 @@ func parseCIDR(flag, value string) (netip.Prefix, error) {
 // addresses of the kube-apiserver. The first address of the services is Service "kubernetes".
 func (c *Config) addresses() pki.Addresses {
 	services := netip.MustParsePrefix(c.ServiceCIDR)
-	return pki.Addresses{
+	addresses := pki.Addresses{
 		Advertise: c.AdvertiseAddress,
 		Service:   services.Addr().Next().AsSlice(),
 		Server:    fmt.Sprintf("https://%s", net.JoinHostPort(c.AdvertiseAddress.String(), fmt.Sprint(Port))),
 	}
+	if c.Member == nil {
+		return addresses
+	}
+	addresses.Member = c.Member.Name
+	if c.Member.Floating != nil {
+		addresses.More = append(addresses.More, c.Member.Floating.Address.Addr().AsSlice())
+	}
+	for _, name := range c.Member.CertificateNames {
+		if ip := net.ParseIP(name); ip != nil {
+			addresses.More = append(addresses.More, ip)
+		} else {
+			addresses.Names = append(addresses.Names, name)
+		}
+	}
+	return addresses
+}
+
+// bind is the address that the kube-apiserver listens on.
+func (c *Config) bind() net.IP {
+	if c.Member != nil && c.Member.Floating != nil {
+		return net.IPv4zero // the floating address comes and goes
+	}
+	return c.AdvertiseAddress
 }
 
 func (c *Config) layout() pki.Layout { return pki.Layout{DataDir: c.DataDir} }

@@ -17,7 +17,7 @@ func (c *Config) login() component.Stage {
 	}
 	layout := c.layout()
 	return component.Stage{login.New(login.Config{
-		Address: c.AdvertiseAddress, APIPort: Port,
+		Address: c.AdvertiseAddress, Bind: c.bind(), APIPort: Port,
 		Cert: layout.Cert(pki.APIServer), Key: layout.Key(pki.APIServer), CA: layout.Cert(pki.CA),
 		Issuer: c.Tokens.Issuer, IssuerCA: c.Tokens.CA, Audience: c.Tokens.Audience,
 		DataDir: c.DataDir, PluginDir: c.pluginDir(),

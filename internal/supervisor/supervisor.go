@@ -5,7 +5,7 @@ package supervisor
 import (
 	"context"
 	"fmt"
-	"path/filepath"
+	"slices"
 	"time"
 
 	"pacific/internal/component"
@@ -29,53 +29,53 @@ const (
 
 // Run runs the control plane until ctx is cancelled.
 func Run(ctx context.Context, config Config) error {
-	if err := config.validate(); err != nil {
-		return err
-	}
-	// The files refer to each other, and their readers may run elsewhere.
-	dir, err := filepath.Abs(config.DataDir)
+	config, err := config.complete()
 	if err != nil {
 		return err
 	}
-	config.DataDir = dir
-	stages, err := config.stages()
+	stages, with, err := config.stages()
 	if err != nil {
 		return err
 	}
 	if err := upstream.Apply(); err != nil {
 		return fmt.Errorf("set feature gates: %w", err)
 	}
-	manager := component.Manager{Stages: stages, StartTimeout: startTimeout, StopTimeout: stopTimeout, Ready: daemon.Ready}
+	manager := &component.Manager{Stages: stages, StartTimeout: startTimeout, StopTimeout: stopTimeout, Ready: daemon.Ready}
+	if with.management != nil {
+		with.management.Watch(manager)
+	}
 	return manager.Run(ctx)
 }
 
 // stages are the components in the order of their start.
-func (c *Config) stages() ([]component.Stage, error) {
+func (c *Config) stages() ([]component.Stage, company, error) {
 	layout := c.layout()
-	store, err := etcd.New(c.etcdDir())
+	store, err := etcd.New(c.etcdDir(), c.peers())
 	if err != nil {
-		return nil, fmt.Errorf("etcd: %w", err)
+		return nil, company{}, fmt.Errorf("etcd: %w", err)
 	}
 	server, err := apiserver.New(apiserver.Config{
-		Layout: layout, Advertise: c.AdvertiseAddress, Port: Port, ServiceCIDR: c.ServiceCIDR, Etcd: store.Endpoint(), Tokens: c.tokens(),
+		Layout: layout, Advertise: c.AdvertiseAddress, Bind: c.bind(), Port: Port, ServiceCIDR: c.ServiceCIDR, Etcd: store.Endpoint(), Tokens: c.tokens(),
 	})
 	if err != nil {
-		return nil, err
+		return nil, company{}, err
 	}
 	scheduler, err := scheduler.New(scheduler.Config{Layout: layout, Address: c.AdvertiseAddress})
 	if err != nil {
-		return nil, err
+		return nil, company{}, err
 	}
 	manager, err := controllermanager.New(controllermanager.Config{Layout: layout, Address: c.AdvertiseAddress, PodCIDR: c.PodCIDR, ServiceCIDR: c.ServiceCIDR})
 	if err != nil {
-		return nil, err
+		return nil, company{}, err
 	}
 	metrics := metricsserver.Config{Layout: layout, Address: c.AdvertiseAddress}
-	return []component.Stage{
-		append(component.Stage{store, &pki.Keeper{Layout: layout, Addresses: c.addresses()}}, c.login()...),
-		{server},
-		// Upstream's roles exist when the kube-apiserver is ready; ours are made by the applier.
+	once := []component.Stage{
+		// Upstream's roles exist when the kube-apiserver is ready; ours are made by the applier. The Service of the metrics
+		// server leads to the member that applies, so the two are one's.
 		{scheduler, manager, metricsserver.New(metrics), bootstrap.New(layout.Kubeconfig(pki.Supervisor), metrics.Manifest)},
 		c.controllers(),
-	}, nil
+	}
+	with := c.company(store.Endpoint(), once)
+	first := slices.Concat(component.Stage{store, &pki.Keeper{Layout: layout, Addresses: c.addresses()}}, c.login(), with.early())
+	return append([]component.Stage{first, {server}}, with.late(once)...), with, nil
 }

@@ -47,9 +47,6 @@ func (s *Server) addAdmission() {
 // Name of the component.
 func (*Server) Name() string { return "kube-apiserver" }
 
-// Init writes the configuration files.
-func (s *Server) Init(context.Context) error { return s.config.writeFiles() }
-
 // Run serves until ctx is cancelled.
 func (s *Server) Run(ctx context.Context, ready func()) error {
 	if err := s.config.checkAddress(); err != nil {

@@ -11,9 +11,11 @@ import (
 // Config is what the kube-apiserver is told.
 type Config struct {
 	Layout pki.Layout
-	// Advertise is the address to listen on and to give to pods; Port is the port.
+	// Advertise is the address to give to pods; Port is the port.
 	Advertise net.IP
 	Port      int
+	// Bind is the address to listen on: Advertise, or all where another address comes and goes.
+	Bind net.IP
 	// ServiceCIDR is where ClusterIPs come from.
 	ServiceCIDR string
 	// Etcd is the URL of etcd.
@@ -29,14 +31,12 @@ func (c Config) authenticationFile() string {
 	return filepath.Join(c.Layout.DataDir, "authentication.yaml")
 }
 
-func (c Config) encryptionFile() string { return filepath.Join(c.Layout.DataDir, "encryption.yaml") }
-
 // Args are the arguments of the kube-apiserver.
 func Args(c Config) []string {
 	files := c.Layout
 	return []string{
 		// Where it is.
-		"--bind-address=" + c.Advertise.String(),
+		"--bind-address=" + c.Bind.String(),
 		"--advertise-address=" + c.Advertise.String(),
 		fmt.Sprintf("--secure-port=%d", c.Port),
 		"--etcd-servers=" + c.Etcd,
@@ -46,7 +46,7 @@ func Args(c Config) []string {
 		"--authentication-config=" + c.authenticationFile(),
 		"--authorization-mode=Node,RBAC",
 		"--enable-admission-plugins=NodeRestriction",
-		"--encryption-provider-config=" + c.encryptionFile(),
+		"--encryption-provider-config=" + files.Encryption(),
 		"--profiling=false",
 		// Privileged containers have a machine of their own.
 		"--allow-privileged=true",

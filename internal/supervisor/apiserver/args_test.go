@@ -4,7 +4,6 @@ import (
 	"flag"
 	"net"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -16,6 +15,7 @@ var update = flag.Bool("update", false, "write the golden files")
 var config = Config{
 	Layout:      pki.Layout{DataDir: "/data"},
 	Advertise:   net.IPv4(10, 77, 0, 2),
+	Bind:        net.IPv4(10, 77, 0, 2),
 	Port:        6443,
 	ServiceCIDR: "10.96.0.0/16",
 	Etcd:        "unix:///data/etcd/client.sock",
@@ -41,26 +41,5 @@ func TestArgs(t *testing.T) {
 func TestUpstreamKnowsTheArgs(t *testing.T) {
 	if _, err := New(config); err != nil {
 		t.Error(err)
-	}
-}
-
-func TestTheEncryptionKeyIsMadeOnce(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "encryption.yaml")
-	var seen []string
-	for range 2 {
-		if err := ensureEncryption(file); err != nil {
-			t.Fatal(err)
-		}
-		data, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		seen = append(seen, string(data))
-	}
-	if seen[0] != seen[1] {
-		t.Error("the key was made anew")
-	}
-	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
-		t.Errorf("got %v, %v", info.Mode(), err)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 
 	"go.etcd.io/etcd/server/v3/embed"
+	"go.etcd.io/etcd/server/v3/etcdserver"
 	"golang.org/x/sys/unix"
 )
 
@@ -28,18 +29,21 @@ const (
 // plain paths mean the same as a path, as a part of a URL, and in a list with commas.
 var plain = regexp.MustCompile("^[A-Za-z0-9/._-]+$")
 
-// Server is the component. Its only listener is a unix socket in a directory that nobody but its owner can enter; no
-// port is open, and no certificate is needed.
+// Server is the component. Its clients come by a unix socket in a directory that nobody but its owner can enter; without
+// peers no port is open, and no certificate is needed.
 type Server struct {
 	path   string
+	peers  *Peers
 	socket string   // for clients in this process
 	dir    *os.File // locked, and keeps the short name of a long path valid
 
+	running  atomic.Pointer[etcdserver.EtcdServer]
 	stopping atomic.Bool
 }
 
-// New returns an etcd that keeps everything in the directory path. Only one can have it at a time.
-func New(path string) (*Server, error) {
+// New returns an etcd that keeps everything in the directory path. Only one can have it at a time. Without peers (nil) it
+// is alone and listens to nobody.
+func New(path string, peers *Peers) (*Server, error) {
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return nil, err
 	}
@@ -59,7 +63,7 @@ func New(path string) (*Server, error) {
 	if len(socket) > maxSocketPath || !plain.MatchString(socket) {
 		socket = "/proc/self/fd/" + strconv.Itoa(int(dir.Fd())) + "/client.sock"
 	}
-	return &Server{path: path, socket: socket, dir: dir}, nil
+	return &Server{path: path, peers: peers, socket: socket, dir: dir}, nil
 }
 
 // Endpoint is the URL for clients in this process.
@@ -68,50 +72,70 @@ func (s *Server) Endpoint() string { return "unix://" + s.socket }
 // Name of the component.
 func (*Server) Name() string { return "etcd" }
 
-// Run serves until ctx is cancelled.
+// Run serves until ctx is cancelled. It is ready when it has a vote and there is a majority.
 func (s *Server) Run(ctx context.Context, ready func()) error {
 	defer s.dir.Close()
-	server, err := embed.StartEtcd(s.config())
+	if s.peers != nil {
+		if err := s.prepareData(ctx); err != nil {
+			return err
+		}
+	}
+	config, err := s.config()
+	if err != nil {
+		return err
+	}
+	server, err := embed.StartEtcd(config)
 	if err != nil {
 		return fmt.Errorf("start with data in %s: %w", s.path, err)
 	}
 	defer server.Close()
 	defer s.stopping.Store(true)
+	s.running.Store(server.Server)
+	defer s.running.Store(nil)
 	select {
 	case <-server.Server.ReadyNotify():
-		ready()
 	case err := <-server.Err():
 		return err
 	case <-server.Server.StopNotify():
-		return fmt.Errorf("stopped before it was ready: the data in %s cannot be used", s.path)
+		return s.whyStopped(ctx, "stopped before it was ready: the data in %s cannot be used")
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+	go func() {
+		if s.waitForVote(ctx, server.Server) == nil {
+			ready()
+		}
+	}()
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
 	case err := <-server.Err():
 		return err
 	case <-server.Server.StopNotify():
-		return fmt.Errorf("stopped by itself: is the disk of %s full or broken?", s.path)
+		return s.whyStopped(ctx, "stopped by itself: is the disk of %s full or broken?")
 	}
 }
 
-func (s *Server) config() *embed.Config {
+func (s *Server) config() (*embed.Config, error) {
 	config := embed.NewConfig()
-	config.Name = "supervisor"
-	config.Dir = filepath.Join(s.path, "data")
+	config.Dir = s.data()
 	// A second socket for health and metrics: gRPC that shares one with HTTP goes through a slower server.
 	config.ListenClientUrls = []url.URL{{Scheme: "unix", Path: s.socket}}
 	config.ListenClientHttpUrls = []url.URL{{Scheme: "unix", Path: filepath.Join(filepath.Dir(s.socket), "http.sock")}}
-	// There is one member, and no other to listen to. What is advertised is a name in the member list only.
-	config.ListenPeerUrls = nil
-	config.InitialCluster = config.InitialClusterFromName(config.Name)
-	config.TickMs, config.ElectionMs = heartbeatMillis, electionMillis
 	config.QuotaBackendBytes = quotaBytes
 	config.EnableGRPCGateway = false
 	config.AuthToken = "" // no users, so no tokens
 	config.WarningUnaryRequestDuration = embed.DefaultWarningUnaryRequestDuration
 	config.ZapLoggerBuilder = embed.NewZapLoggerBuilder(newLogger(&s.stopping))
-	return config
+	if s.peers != nil {
+		return config, s.peers.apply(config)
+	}
+	config.Name = "supervisor"
+	// There is one member, and no other to listen to. What is advertised is a name in the member list only.
+	config.ListenPeerUrls = nil
+	config.InitialCluster = config.InitialClusterFromName(config.Name)
+	config.TickMs, config.ElectionMs = heartbeatMillis, electionMillis
+	return config, nil
 }
+
+func (s *Server) data() string { return filepath.Join(s.path, "data") }

@@ -14,7 +14,7 @@ import (
 // run starts an etcd in dir and returns a client, and what stops it.
 func run(t *testing.T, dir string) (*clientv3.Client, func()) {
 	t.Helper()
-	server, err := New(dir)
+	server, err := New(dir, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,11 +76,11 @@ func TestOthersCannotReachTheSocket(t *testing.T) {
 func TestADirectoryHasOneOwner(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "etcd")
 	_, stop := run(t, dir)
-	if _, err := New(dir); err == nil {
+	if _, err := New(dir, nil); err == nil {
 		t.Error("a second etcd got the directory of the first")
 	}
 	stop()
-	if _, err := New(dir); err != nil {
+	if _, err := New(dir, nil); err != nil {
 		t.Error(err)
 	}
 }

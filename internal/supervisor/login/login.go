@@ -36,6 +36,8 @@ const (
 type Config struct {
 	// Address is the Supervisor's; Name is what users call it, if it has another.
 	Address net.IP
+	// Bind is the address to listen on: Address, or all where another address comes and goes.
+	Bind net.IP
 	// APIPort of the kube-apiserver.
 	APIPort int
 	// Cert and Key are the serving certificate, CA the authority that signed it, which users trust.
@@ -115,7 +117,7 @@ func (s *Server) listen() (net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	listener, err := net.Listen("tcp", net.JoinHostPort(s.config.Address.String(), fmt.Sprint(Port)))
+	listener, err := net.Listen("tcp", net.JoinHostPort(s.config.Bind.String(), fmt.Sprint(Port)))
 	if err != nil {
 		return nil, fmt.Errorf("%w: end what else listens there; people sign in on this port", err)
 	}

@@ -22,9 +22,12 @@ import (
 // Ensure makes what is missing and renews what runs out: authorities, certificates, the service account key and the
 // kubeconfigs. It may run at any time, also while the components use the files.
 func (l Layout) Ensure(a Addresses) error {
+	if err := l.ensureShared(); err != nil {
+		return err
+	}
 	authorities := map[string]*pki.CA{}
-	for name, commonName := range map[string]string{CA: "pacific-supervisor", FrontProxyCA: "pacific-front-proxy"} {
-		ca, err := pki.LoadOrCreateCA(l.Cert(name), l.Key(name), commonName)
+	for name := range commonNames {
+		ca, err := pki.LoadCA(l.Cert(name), l.Key(name))
 		if err != nil {
 			return err
 		}
@@ -44,7 +47,7 @@ func (l Layout) Ensure(a Addresses) error {
 			}
 		}
 	}
-	return ensureServiceAccountKey(l.ServiceAccountKey())
+	return nil
 }
 
 func (l Layout) ensureKubeconfig(id identity, server string) error {

@@ -2,6 +2,7 @@ package pki
 
 import (
 	"net"
+	"slices"
 
 	"pacific/internal/pki"
 )
@@ -20,8 +21,13 @@ var controlPlaneNames = []string{
 type Addresses struct {
 	// Advertise is where the kube-apiserver is reached; Service is the ClusterIP of Service "kubernetes".
 	Advertise, Service net.IP
-	// Server is the URL of the kube-apiserver.
+	// Server is the URL of the kube-apiserver, as this member's components reach it: their own.
 	Server string
+	// More are addresses and names by which the kube-apiserver is reached besides, such as the floating address.
+	More  []net.IP
+	Names []string
+	// Member is the name of the member; empty for one that is alone, and has no peers and no management API.
+	Member string
 }
 
 // identity is a leaf certificate and the name of the authority that signs it.
@@ -36,8 +42,8 @@ func (l Layout) identities(a Addresses) []identity {
 	ids := []identity{
 		{name: APIServer, authority: CA, leaf: pki.Leaf{
 			CommonName: "kube-apiserver",
-			DNSNames:   apiServerNames,
-			IPs:        []net.IP{a.Advertise, net.IPv4(127, 0, 0, 1), a.Service},
+			DNSNames:   slices.Concat(apiServerNames, a.Names),
+			IPs:        slices.Concat([]net.IP{a.Advertise, net.IPv4(127, 0, 0, 1), a.Service}, a.More),
 			Server:     true,
 		}},
 		{name: ControlPlane, authority: CA, leaf: pki.Leaf{
@@ -57,11 +63,29 @@ func (l Layout) identities(a Addresses) []identity {
 		user(NodeRole, "pacific:node-role-controller"),
 		user(MetricsServer, "pacific:metrics-server"),
 	}
+	if a.Member != "" {
+		ids = append(ids, memberIdentities(a)...)
+	}
 	for i := range ids {
 		ids[i].leaf.CertFile, ids[i].leaf.KeyFile = l.Cert(ids[i].name), l.Key(ids[i].name)
 	}
 	return ids
 }
+
+// memberIdentities are what a member has besides, because there are others.
+func memberIdentities(a Addresses) []identity {
+	ips := []net.IP{a.Advertise}
+	return []identity{
+		// One common name for all members: etcd lets no other peer in, such as a client of the management API.
+		{name: EtcdPeer, authority: MemberCA, leaf: pki.Leaf{CommonName: EtcdPeerName, IPs: ips, Server: true, Client: true}},
+		{name: Member, authority: MemberCA, leaf: pki.Leaf{CommonName: "member:" + a.Member, IPs: ips, Server: true}},
+		user(Floating, "pacific:floating-address"),
+		user(Dataplane, "pacific:dataplane:"+a.Member, "pacific:dataplanes"),
+	}
+}
+
+// EtcdPeerName is the common name of etcd's members towards each other.
+const EtcdPeerName = "etcd-peer"
 
 // user is an identity that speaks to the kube-apiserver by a kubeconfig.
 func user(name, commonName string, groups ...string) identity {

@@ -8,6 +8,7 @@ import "path/filepath"
 const (
 	CA           = "ca"
 	FrontProxyCA = "front-proxy-ca"
+	MemberCA     = "member-ca"
 
 	APIServer        = "apiserver"
 	KubeletClient    = "apiserver-kubelet-client"
@@ -15,6 +16,11 @@ const (
 	// ControlPlane is the serving certificate of what listens beside the kube-apiserver: metrics server, scheduler and
 	// controller manager.
 	ControlPlane = "control-plane"
+
+	// EtcdPeer is a member of etcd towards the others, both as server and as client. Member is the serving certificate of
+	// the management API. A member that is alone has neither.
+	EtcdPeer = "etcd-peer"
+	Member   = "member"
 
 	// Supervisor is the identity that makes the bootstrap objects, among them the administrator's own binding. It is in
 	// system:masters, so it works before any RBAC object exists, and it never leaves the data directory.
@@ -26,7 +32,13 @@ const (
 	NCPController     = "ncp-controller"
 	NodeRole          = "node-role-controller"
 	MetricsServer     = "metrics-server"
+	Floating          = "floating-address"
+	// Dataplane is that of this member, one of the group of all dataplanes.
+	Dataplane = "dataplane"
 )
+
+// commonNames of the authorities.
+var commonNames = map[string]string{CA: "pacific-supervisor", FrontProxyCA: "pacific-front-proxy", MemberCA: "pacific-members"}
 
 // Layout is where the Supervisor keeps its files, all of mode 0600. The names in pki/ are those of kubeadm.
 type Layout struct{ DataDir string }
@@ -39,6 +51,9 @@ func (l Layout) Key(name string) string { return filepath.Join(l.DataDir, "pki",
 
 // ServiceAccountKey signs service account tokens.
 func (l Layout) ServiceAccountKey() string { return l.Key("sa") }
+
+// Encryption is the kube-apiserver's encryption configuration, with the key.
+func (l Layout) Encryption() string { return filepath.Join(l.DataDir, "encryption.yaml") }
 
 // Kubeconfig is the kubeconfig of an identity; it refers to the certificate files, which its user reads again when they
 // are renewed.
