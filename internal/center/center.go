@@ -39,7 +39,7 @@ func (c *Config) stages() ([]component.Stage, error) {
 	if len(c.Etcd.Endpoints) > 0 {
 		return []component.Stage{{certificates}, {services}}, nil
 	}
-	own, err := etcd.New(Layout{c.DataDir}.EtcdDir())
+	own, err := etcd.New(Layout{c.DataDir}.EtcdDir(), nil)
 	if err != nil {
 		return nil, fmt.Errorf("etcd: %w", err)
 	}

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"time"
 
+	"k8s.io/klog/v2"
+
 	"pacific/internal/component"
 	"pacific/internal/daemon"
 	"pacific/internal/supervisor/apiserver"
@@ -43,6 +45,7 @@ func Run(ctx context.Context, config Config) error {
 	manager := &component.Manager{Stages: stages, StartTimeout: startTimeout, StopTimeout: stopTimeout, Ready: daemon.Ready}
 	if with.management != nil {
 		with.management.Watch(manager)
+		manager.Ready = func() { klog.InfoS("This member is ready", "member", config.Member.Name) }
 	}
 	return manager.Run(ctx)
 }

@@ -92,6 +92,11 @@ func (s *Server) prepare(ctx context.Context) (func(context.Context) error, erro
 	if err != nil {
 		return nil, err
 	}
+	// Upstream makes the identity of the machine's name, but members may be namespaces of one machine.
+	identity := s.config.identity()
+	config.KubeAPIs.ControlPlane.Generic.APIServerID = identity
+	config.ApiExtensions.GenericConfig.APIServerID = identity
+	config.Aggregator.GenericConfig.APIServerID = identity
 	completed, err := config.Complete()
 	if err != nil {
 		return nil, err

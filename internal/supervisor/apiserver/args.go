@@ -1,9 +1,12 @@
 package apiserver
 
 import (
+	"crypto/sha256"
+	"encoding/base32"
 	"fmt"
 	"net"
 	"path/filepath"
+	"strings"
 
 	"pacific/internal/supervisor/pki"
 )
@@ -29,6 +32,12 @@ const issuer = "https://kubernetes.default.svc.cluster.local"
 
 func (c Config) authenticationFile() string {
 	return filepath.Join(c.Layout.DataDir, "authentication.yaml")
+}
+
+// identity of this kube-apiserver among those of the Supervisor; its form is upstream's.
+func (c Config) identity() string {
+	sum := sha256.Sum256([]byte(c.Advertise.String()))
+	return "apiserver-" + strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:16]))
 }
 
 // Args are the arguments of the kube-apiserver.

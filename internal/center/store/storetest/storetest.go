@@ -13,7 +13,7 @@ import (
 // New starts an etcd in a temporary directory for the time of the test.
 func New(t testing.TB) *store.Store {
 	t.Helper()
-	server, err := etcd.New(t.TempDir())
+	server, err := etcd.New(t.TempDir(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
