@@ -30,7 +30,7 @@ const (
 	gateway     = "10.251.0.1/24"
 	floating    = "10.251.0.2/24"
 	extraName   = "wcp.example.com"
-	readyWithin = 40 * time.Second // many times what it takes
+	readyWithin = 4 * time.Minute // many times what it takes
 )
 
 // inNamespace marks the test process that has a network of its own.
@@ -236,7 +236,9 @@ func (m *machine) keep() {
 
 func (m *machine) stop() {
 	m.lab.t.Helper()
-	m.lab.check(m.command.Process.Signal(syscall.SIGTERM))
+	if err := m.command.Process.Signal(syscall.SIGTERM); err != nil {
+		m.lab.t.Error(err) // not fatal: members stop side by side
+	}
 	<-m.log.closed
 	if err := m.command.Wait(); err != nil {
 		m.lab.t.Errorf("%s: SIGTERM: %v", m.self.Name, err)

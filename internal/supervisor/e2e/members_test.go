@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -49,9 +50,11 @@ func TestMembers(t *testing.T) {
 	step("all restart", func(t *testing.T) {
 		snapshot = l.snapshot(all[0])
 		l.create(t, "after-the-snapshot")
+		var stopped sync.WaitGroup
 		for _, m := range all {
-			m.stop()
+			stopped.Go(m.stop)
 		}
+		stopped.Wait()
 		for _, m := range all {
 			m.start()
 		}
@@ -163,14 +166,21 @@ func (l *lab) replace(t *testing.T, all []*machine) []*machine {
 	gone, left := all[2], all[:2]
 	gone.kill()
 	asked := left[0]
-	_, err := asked.api().RemoveEtcdMember(l.ctx, &supervisorv1.RemoveEtcdMemberRequest{Id: asked.etcdID(gone)})
-	l.check(err)
+	id := asked.etcdID(gone)
+	l.eventually("etcd lets the lost member go", func() bool {
+		_, err := asked.api().RemoveEtcdMember(l.ctx, &supervisorv1.RemoveEtcdMemberRequest{Id: id})
+		return err == nil
+	})
 
 	fresh := l.machine(4)
 	now := []*machine{left[0], left[1], fresh}
 	fresh.write(fresh.config(member.Existing, now...))
-	learner, err := asked.api().AddEtcdLearner(l.ctx, &supervisorv1.AddEtcdLearnerRequest{Address: fresh.self.Address.String()})
-	l.check(err)
+	var learner *supervisorv1.EtcdMember
+	l.eventually("etcd takes the learner", func() bool {
+		var err error
+		learner, err = asked.api().AddEtcdLearner(l.ctx, &supervisorv1.AddEtcdLearnerRequest{Address: fresh.self.Address.String()})
+		return err == nil
+	})
 	fresh.start()
 	l.eventually("the learner has all data", func() bool {
 		_, err := asked.api().PromoteEtcdMember(l.ctx, &supervisorv1.PromoteEtcdMemberRequest{Id: learner.Id})

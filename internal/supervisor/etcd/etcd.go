@@ -95,9 +95,9 @@ func (s *Server) Run(ctx context.Context, ready func()) error {
 	select {
 	case <-server.Server.ReadyNotify():
 	case err := <-server.Err():
-		return err
+		return s.whyStopped(ctx, err)
 	case <-server.Server.StopNotify():
-		return s.whyStopped(ctx, "stopped before it was ready: the data in %s cannot be used")
+		return s.whyStopped(ctx, fmt.Errorf("stopped before it was ready: the data in %s cannot be used", s.path))
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -110,9 +110,9 @@ func (s *Server) Run(ctx context.Context, ready func()) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	case err := <-server.Err():
-		return err
+		return s.whyStopped(ctx, err)
 	case <-server.Server.StopNotify():
-		return s.whyStopped(ctx, "stopped by itself: is the disk of %s full or broken?")
+		return s.whyStopped(ctx, fmt.Errorf("stopped by itself: is the disk of %s full or broken?", s.path))
 	}
 }
 

@@ -56,13 +56,13 @@ func (s *Server) waitForVote(ctx context.Context, server *etcdserver.EtcdServer)
 }
 
 // whyStopped tells a member that was removed from one that cannot go on.
-func (s *Server) whyStopped(ctx context.Context, otherwise string) error {
+func (s *Server) whyStopped(ctx context.Context, otherwise error) error {
 	if s.peers != nil {
 		if client, err := s.peers.client(); err == nil && removed(s.peers.Self, s.peers.ask(ctx, client)) {
 			return fmt.Errorf("%s was removed from the Supervisor: its data are worth nothing any more; add it again, with another directory, or delete it", s.peers.Self.Name)
 		}
 	}
-	return fmt.Errorf(otherwise, s.path)
+	return otherwise
 }
 
 // Check says what keeps etcd from serving.

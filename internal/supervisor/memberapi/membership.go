@@ -137,7 +137,7 @@ func explain(what string, err error) error {
 	case errors.Is(err, rpctypes.ErrTooManyLearners):
 		code, next = codes.FailedPrecondition, "promote or remove the learner that is there"
 	case errors.Is(err, rpctypes.ErrUnhealthy), errors.Is(err, rpctypes.ErrMemberNotEnoughStarted):
-		code, next = codes.FailedPrecondition, "too few members would be left, bring back one that is away"
+		code, next = codes.FailedPrecondition, "a member is away, or came back a few seconds ago, so that one more change could cost the majority: bring it back and try again"
 	case errors.As(err, &etcd) && etcd.Code() != codes.Unknown:
 		code = etcd.Code()
 	case errors.Is(err, context.Canceled):

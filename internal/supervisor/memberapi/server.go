@@ -9,6 +9,7 @@ import (
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
@@ -66,7 +67,7 @@ func (*Server) Name() string { return "management API" }
 
 // Run serves until ctx is cancelled. It needs no other component, and is ready at once.
 func (s *Server) Run(ctx context.Context, ready func()) error {
-	client, err := clientv3.New(clientv3.Config{Endpoints: []string{s.config.Etcd}})
+	client, err := clientv3.New(clientv3.Config{Endpoints: []string{s.config.Etcd}, Logger: zap.NewNop()})
 	if err != nil {
 		return fmt.Errorf("client of etcd: %w", err)
 	}
