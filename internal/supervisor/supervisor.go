@@ -45,7 +45,10 @@ func Run(ctx context.Context, config Config) error {
 	manager := &component.Manager{Stages: stages, StartTimeout: startTimeout, StopTimeout: stopTimeout, Ready: daemon.Ready}
 	if with.management != nil {
 		with.management.Watch(manager)
-		manager.Ready = func() { klog.InfoS("This member is ready", "member", config.Member.Name) }
+		manager.Ready = func() {
+			daemon.Ready()
+			klog.InfoS("This member is ready", "member", config.Member.Name)
+		}
 	}
 	return manager.Run(ctx)
 }
