@@ -58,7 +58,7 @@ func (n *node) weights(processors float64, pools map[string]PoolLimits, least, m
 			reserved = append(reserved, child.reserved(pools))
 		}
 	}
-	weights := lift(natural, reserved, processors)
+	weights := lift(natural, generous(reserved, processors), processors)
 	scale := 1.0
 	for _, w := range weights {
 		scale = min(scale, float64(most)/w)
@@ -71,6 +71,27 @@ func (n *node) weights(processors float64, pools map[string]PoolLimits, least, m
 		for path, weight := range child.weights(reserved[i], pools, least, most) {
 			all[path] = weight
 		}
+	}
+	return all
+}
+
+// margin is for what the kernel does not get right: it balances processors by weights only roughly, and a machine of one thread that has
+// one processor of two to itself has no more of it than others with the same weight there.
+const margin = 1.25
+
+// mostReserved is the part of the processors that margins may use.
+const mostReserved = 0.95
+
+// generous adds the margin to reservations, as far as there is room.
+func generous(reserved []float64, processors float64) []float64 {
+	var sum float64
+	for _, r := range reserved {
+		sum += r
+	}
+	factor := max(1, min(margin, mostReserved*processors/max(sum, 1e-9)))
+	all := make([]float64, len(reserved))
+	for i, r := range reserved {
+		all[i] = r * factor
 	}
 	return all
 }

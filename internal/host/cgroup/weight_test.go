@@ -25,16 +25,18 @@ func TestWeights(t *testing.T) {
 		"a pool weighs what is in it": {nil, 2, 1 << 18, map[string]uint64{"a": 2560, "a/sub": 512, "b": 1024}},
 		"shares come first": {map[string]PoolLimits{"b": {Shares: 8192}, "empty": {Shares: 4}}, 2, 1 << 18,
 			map[string]uint64{"a": 2560, "a/sub": 512, "b": 8192}},
-		// 1.5 of 2 processors: thrice the weight of all others.
-		"a reservation lifts": {map[string]PoolLimits{"b": {ReservedProcessors: 1.5}}, 2, 1 << 18,
+		// 1.2 of 2 processors and a margin: thrice the weight of all others.
+		"a reservation lifts": {map[string]PoolLimits{"b": {ReservedProcessors: 1.2}}, 2, 1 << 18,
 			map[string]uint64{"a": 2560, "a/sub": 512, "b": 3 * 2562}},
+		"without room for a margin": {map[string]PoolLimits{"b": {ReservedProcessors: 1.9}}, 2, 1 << 18,
+			map[string]uint64{"a": 2560, "a/sub": 512, "b": 19 * 2562}},
 		"a reservation that the weight gives anyway": {map[string]PoolLimits{"a": {ReservedProcessors: 0.5}}, 2, 1 << 18,
 			map[string]uint64{"a": 2560, "a/sub": 512, "b": 1024}},
-		"a reservation below lifts all above, and within": {map[string]PoolLimits{"a/sub": {ReservedProcessors: 1.5}}, 2, 1 << 18,
+		"a reservation below lifts all above, and within": {map[string]PoolLimits{"a/sub": {ReservedProcessors: 1.2}}, 2, 1 << 18,
 			map[string]uint64{"a": 3 * 1026, "a/sub": 2048 * 100, "b": 1024}},
 		"one of an empty pool does nothing": {map[string]PoolLimits{"empty": {ReservedProcessors: 1}}, 2, 1 << 18,
 			map[string]uint64{"a": 2560, "a/sub": 512, "b": 1024}},
-		"all in proportion below the most": {map[string]PoolLimits{"b": {ReservedProcessors: 1.5}}, 1, 3843,
+		"all in proportion below the most": {map[string]PoolLimits{"b": {ReservedProcessors: 1.2}}, 1, 3843,
 			map[string]uint64{"a": 1280, "a/sub": 512, "b": 3843}},
 	} {
 		if have := tree().weights(2, c.pools, c.least, c.most); !maps.Equal(have, c.want) {

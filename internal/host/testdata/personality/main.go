@@ -76,6 +76,8 @@ func answer(words []string) string {
 		return strings.TrimSpace(string(text))
 	case "identity":
 		return identity()
+	case "spin":
+		go spin()
 	case "clock":
 		return strconv.FormatInt(time.Now().UnixNano(), 10)
 	case "rehearsals":
@@ -95,6 +97,12 @@ func identity() string {
 	machine, _ := os.ReadFile("/etc/machine-id")
 	name, _ := os.Hostname()
 	return fmt.Sprintf("random=%x boot=%s machine=%s name=%s", random, strings.TrimSpace(string(boot)), strings.TrimSpace(string(machine)), name)
+}
+
+// spin uses a processor.
+func spin() {
+	for {
+	}
 }
 
 // panicKernel makes the kernel panic for want of memory.
