@@ -65,6 +65,7 @@ type host struct {
 	binary, dir, run, guest string
 	plugin                  string
 	cgroup                  string
+	address, metricsAddress string
 	args                    []string
 	process                 *exec.Cmd
 	conn                    *grpc.ClientConn
@@ -80,7 +81,19 @@ const (
 
 func newHost(t *testing.T, args ...string) *host {
 	t.Helper()
-	h := &host{t: t, dir: t.TempDir(), args: args, cgroup: fmt.Sprintf("/pacific-test-%d", os.Getpid())}
+	return newHostBeside(t, 0, args...)
+}
+
+// newHostBeside is for a test with several hosts, numbered from 0.
+func newHostBeside(t *testing.T, number int, args ...string) *host {
+	t.Helper()
+	h := &host{
+		t: t, dir: t.TempDir(), args: args, cgroup: fmt.Sprintf("/pacific-test-%d", os.Getpid()), address: address, metricsAddress: metricsAddress,
+	}
+	if number > 0 {
+		h.cgroup += fmt.Sprintf("-%d", number)
+		h.address, h.metricsAddress = fmt.Sprintf("127.0.0.1:%d", 7443+10*number), fmt.Sprintf("127.0.0.1:%d", 7444+10*number)
+	}
 	run, err := os.MkdirTemp("/run", "hostd-test-")
 	if err != nil {
 		t.Fatal(err)
@@ -171,9 +184,9 @@ func (h *host) credentials() {
 func (h *host) start() {
 	h.t.Helper()
 	args := append([]string{
-		"--name", "host-t", "--listen", address, "--state-dir", filepath.Join(h.dir, "state"), "--run-dir", h.run,
+		"--name", "host-t", "--listen", h.address, "--state-dir", filepath.Join(h.dir, "state"), "--run-dir", h.run,
 		"--guest-dir", h.guest, "--tls-cert", h.pki("hostd.crt"), "--tls-key", h.pki("hostd.key"), "--client-ca", h.pki("ca.crt"),
-		"--cgroup-parent", h.cgroup, "--accelerator", "tcg", "--standbys", "0", "--metrics-listen", metricsAddress,
+		"--cgroup-parent", h.cgroup, "--accelerator", "tcg", "--standbys", "0", "--metrics-listen", h.metricsAddress,
 		"--qemu-plugin", h.plugin,
 	}, h.args...)
 	h.process = exec.Command(h.binary, args...)
@@ -200,7 +213,7 @@ func (h *host) config(client string) *tls.Config {
 
 func (h *host) dial(client string) {
 	h.t.Helper()
-	conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(credentials.NewTLS(h.config(client))),
+	conn, err := grpc.NewClient(h.address, grpc.WithTransportCredentials(credentials.NewTLS(h.config(client))),
 		grpc.WithDefaultCallOptions(grpc.WaitForReady(true)))
 	h.must(err)
 	h.conn = conn
