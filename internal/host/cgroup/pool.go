@@ -21,6 +21,7 @@ import (
 type PoolLimits struct {
 	Processors         float64 // limit; 0 for none
 	ReservedProcessors float64
+	Boost              float64 // of the weight that the reservation makes; 0 for none
 	MemoryBytes        *uint64 // limit; nil for none
 	ReservationBytes   uint64
 	Shares             uint64 // 0 for the sum of what is in it

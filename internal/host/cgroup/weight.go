@@ -59,6 +59,11 @@ func (n *node) weights(processors float64, pools map[string]PoolLimits, least, m
 		}
 	}
 	weights := lift(natural, generous(reserved, processors), processors)
+	for i, child := range n.children {
+		if reserved[i] > 0 {
+			weights[i] *= max(pools[child.path].Boost, 1)
+		}
+	}
 	scale := 1.0
 	for _, w := range weights {
 		scale = min(scale, float64(most)/w)

@@ -89,9 +89,13 @@ func (m *Manager) members(except string) []pool.Member {
 }
 
 func member(r Record) pool.Member {
-	return pool.Member{
+	m := pool.Member{
 		ID: r.Spec.GetId(), Pool: r.Spec.GetResourcePool(), Reserved: reservation(r.Spec), VCPUs: r.Spec.GetVcpus(), Standby: r.State.Standby,
 	}
+	if r.State.Process != nil {
+		m.Waited = r.State.Process.Waited
+	}
+	return m
 }
 
 // roomPatience is how long a start waits for a larger part of the limit that its pool has on all hosts: whoever divides that looks

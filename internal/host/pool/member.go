@@ -3,6 +3,7 @@ package pool
 import (
 	"path"
 	"strings"
+	"time"
 
 	hostv1 "pacific/api/host/v1"
 )
@@ -15,6 +16,8 @@ type Member struct {
 	VCPUs    uint32
 	// Standby is the machine that it took over, whose memory is accounted outside of the pool's cgroup; "" for none.
 	Standby string
+	// Waited is how long its VMM has waited for processors; nil for one that does not run yet.
+	Waited func() time.Duration
 }
 
 // in tells whether the member is in the pool or below it.

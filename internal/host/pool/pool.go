@@ -41,6 +41,7 @@ type Pools struct {
 	pools   byPath
 	wanted  map[string]want // by machine
 	changed chan struct{}   // closed and replaced with every change
+	meters  map[string]meter
 }
 
 // want is a start that was refused.
@@ -212,14 +213,17 @@ func (p *Pools) Commit(running []Member) error {
 	p.writing.Lock()
 	defer p.writing.Unlock()
 	p.mu.Lock()
-	pools := p.pools
+	pools, boosts := p.pools, map[string]float64{}
+	for path := range pools {
+		boosts[path] = p.boost(path)
+	}
 	p.mu.Unlock()
 	if err := save(p.StateDir, pools); err != nil {
 		return status.Errorf(codes.Internal, "write the resource pools of host %s: %v", p.HostName, err)
 	}
 	limits := map[string]cgroup.PoolLimits{}
 	for path, pool := range pools {
-		limits[path] = p.limits(pool, running)
+		limits[path] = p.limits(pool, boosts[path], running)
 	}
 	if err := p.Cgroups.SetPools(limits); err != nil {
 		return status.Errorf(codes.Internal, "resource pools of host %s: %v", p.HostName, err)
@@ -228,11 +232,12 @@ func (p *Pools) Commit(running []Member) error {
 }
 
 // limits of a pool's cgroup.
-func (p *Pools) limits(pool *hostv1.Pool, running []Member) cgroup.PoolLimits {
+func (p *Pools) limits(pool *hostv1.Pool, boost float64, running []Member) cgroup.PoolLimits {
 	perCore := float64(p.MHzPerCore)
 	l := cgroup.PoolLimits{
 		Processors:         float64(pool.GetCpuLimitMhz()) / perCore,
 		ReservedProcessors: float64(pool.GetCpuReservationMhz()) / perCore,
+		Boost:              boost,
 		ReservationBytes:   pool.GetMemoryReservationBytes(),
 		Shares:             uint64(pool.GetShares()),
 	}
@@ -310,16 +315,20 @@ const again = 10 * time.Second
 
 // Run keeps the cgroups at what is wanted until ctx is done.
 func (p *Pools) Run(ctx context.Context, running func() []Member) {
-	ticker := time.NewTicker(again)
+	ticker, measuring := time.NewTicker(again), time.NewTicker(measureEvery)
 	defer ticker.Stop()
+	defer measuring.Stop()
 	for {
+		changed := true
 		select {
 		case <-ctx.Done():
 			return
 		case <-p.poked:
 		case <-ticker.C:
+		case now := <-measuring.C:
+			changed = p.ReservedMHz() > 0 && p.measure(now, running())
 		}
-		if !p.any() {
+		if !changed || !p.any() {
 			continue
 		}
 		if err := p.Commit(running()); err != nil {
