@@ -105,8 +105,6 @@ func reservationHolds(t *testing.T, h *host, pools hostv1.PoolsClient, set func(
 		t.Errorf("a reservation of more than the host has: %v", err)
 	}
 	reserved := uint64(info.MhzPerCore) * 7 / 10
-	h.must(set(&hostv1.Pool{Path: "team-b", CpuReservationMhz: reserved}))
-	h.must(set(&hostv1.Pool{Path: "team-a", Shares: 20480}))
 	var others []string
 	for i := range info.Cpus {
 		spec := crxSpec("c-" + string(rune('a'+i)))
@@ -114,6 +112,8 @@ func reservationHolds(t *testing.T, h *host, pools hostv1.PoolsClient, set func(
 		h.say(h.boot(spec), "spin")
 		others = append(others, spec.Id)
 	}
+	h.must(set(&hostv1.Pool{Path: "team-b", CpuReservationMhz: reserved}))
+	h.must(set(&hostv1.Pool{Path: "team-a", Shares: 20480}))
 	mhz, _ := measured(h, pools, 5*time.Second)
 	b, a := mhz("team-b"), mhz("team-a")
 	// What the machines got together is what there was; the rest of this computer may be busy. By shares it would be a twentieth.
@@ -122,10 +122,10 @@ func reservationHolds(t *testing.T, h *host, pools hostv1.PoolsClient, set func(
 	if b < 0.7*want {
 		t.Errorf("team-b gets %.0f MHz; %.0f were reserved of what there was", b, want)
 	}
+	h.must(set(&hostv1.Pool{Path: "team-b"}))
 	for _, id := range others {
 		h.destroy(id)
 	}
-	h.must(set(&hostv1.Pool{Path: "team-b"}))
 	_, err = pools.DeletePool(h.ctx(), &hostv1.DeletePoolRequest{Path: "team-b"})
 	h.must(err)
 }

@@ -11,8 +11,8 @@ import (
 const (
 	// measureEvery is short enough that a pool has its reservation within some seconds.
 	measureEvery = 2 * time.Second
-	// mostBoost and mostStep keep a pool that cannot have its reservation at all from taking everything at once.
-	mostBoost = 64
+	// mostBoost and mostStep keep a pool that cannot have its reservation at all from taking everything.
+	mostBoost = 8
 	mostStep  = 4
 	// enough of a reservation is enough, and above plenty the boost is not needed; between them nothing changes.
 	enough = 0.98

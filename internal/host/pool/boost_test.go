@@ -15,7 +15,7 @@ func TestBoosted(t *testing.T) {
 		"nothing at all":              {1, 0, 1000, 1, 4},
 		"it does not want more":       {2, 500, 1000, 0.01, 1.6},
 		"it has plenty":               {2, 1200, 1000, 1, 1.6},
-		"no more than the most":       {64, 10, 1000, 1, 64},
+		"no more than the most":       {6, 10, 1000, 1, 8},
 		"no less than none":           {1, 2000, 1000, 1, 1},
 	} {
 		if have := boosted(c.boost, c.used, c.reserved, c.waited); math.Abs(have-c.want) > 1e-9 {
@@ -26,7 +26,7 @@ func TestBoosted(t *testing.T) {
 
 // A host has less than it believes: the pool comes to its reservation within some looks and stays there.
 func TestBoostFindsTheReservation(t *testing.T) {
-	const all, reserved, own, others = 1500.0, 1000.0, 1.0, 4.0
+	const all, reserved, own, others = 1500.0, 1000.0, 1.0, 3.0
 	now, m := time.Unix(1, 0), meter{}
 	nanoseconds, wait, used := 0.0, 0.0, 0.0
 	for i := range 20 {
