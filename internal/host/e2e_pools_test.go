@@ -105,6 +105,7 @@ func reservationHolds(t *testing.T, h *host, pools hostv1.PoolsClient, set func(
 		t.Errorf("a reservation of more than the host has: %v", err)
 	}
 	reserved := uint64(info.MhzPerCore) * 7 / 10
+	h.must(set(&hostv1.Pool{Path: "team-a"}))
 	var others []string
 	for i := range info.Cpus {
 		spec := crxSpec("c-" + string(rune('a'+i)))
