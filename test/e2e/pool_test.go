@@ -64,14 +64,17 @@ func awaitUnschedulable(t *testing.T, namespace, name string, parts ...string) {
 // Hosts tell what their machines really use, and the scheduler prefers the one that uses little.
 func TestPodsGoWhereThereIsLittleLoad(t *testing.T) {
 	ns := newNamespace(t)
-	// No request says that these use a processor each.
-	for i, node := range []string{"host-1", "host-3"} {
-		startShell(t, ns, shell{name: fmt.Sprintf("busy-%d", i), script: "while :; do :; done",
-			spec: "nodeSelector: {kubernetes.io/hostname: " + node + "}"})
+	// No request says that the first two use a processor each. The third requests more than they do, and does nothing: by
+	// requests alone its host would be the last to be chosen.
+	busy := shell{script: "while :; do :; done"}
+	calm := shell{script: idle, container: "resources: {requests: {cpu: 200m, memory: 300Mi}}"}
+	for node, s := range map[string]shell{"host-1": busy, "host-2": calm, "host-3": busy} {
+		s.name, s.spec = "on-"+node, "nodeSelector: {kubernetes.io/hostname: "+node+"}"
+		apply(t, ns, s.manifest())
 	}
-	// This one requests more than they do, and does nothing: by requests alone its host would be the last to be chosen.
-	startShell(t, ns, shell{name: "reserved", script: idle, spec: "nodeSelector: {kubernetes.io/hostname: host-2}",
-		container: "resources: {requests: {cpu: 200m, memory: 300Mi}}"})
+	for _, node := range []string{"host-1", "host-2", "host-3"} {
+		awaitReady(t, ns, "on-"+node)
+	}
 	eventually(t, podLimit, "the load of the busy hosts", func(ctx context.Context) error {
 		quiet, err := loadOf(ctx, "host-2")
 		if err != nil {
