@@ -17,6 +17,8 @@ import (
 	"pacific/internal/center/audit"
 	"pacific/internal/center/hosts"
 	"pacific/internal/center/inventory"
+	"pacific/internal/center/placement/advisor"
+	placementfleet "pacific/internal/center/placement/fleet"
 	"pacific/internal/center/rest"
 	"pacific/internal/center/sso"
 	"pacific/internal/center/store"
@@ -97,7 +99,7 @@ func (s *services) parts(records *store.Store) ([]part, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []part{fleet}, nil
+	return []part{fleet, advisor.New(records, placementfleet.New(records, fleet))}, nil
 }
 
 func (s *services) hosts(records *store.Store) (*hosts.Hosts, error) {

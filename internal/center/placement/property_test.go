@@ -177,3 +177,20 @@ func TestOrderOfNames(t *testing.T) {
 		t.Errorf("got %v", names)
 	}
 }
+
+// A question that cannot be answered, or only after long trying, does not occupy center.
+func TestManyMachinesAreDecidedSoon(t *testing.T) {
+	in := Inventory{Rules: []Rule{{Name: "apart", Kind: AntiAffinity, Group: "a", Must: true}}}
+	var fresh []Machine
+	for i := range 100 {
+		in.Hosts = append(in.Hosts, Host{ID: fmt.Sprint(i), Name: fmt.Sprint(i), State: Connected, CPUs: 4, Capacity: Resources{8000, 4 << 30}})
+		fresh = append(fresh, Machine{ID: fmt.Sprintf("m%d", i), Name: fmt.Sprintf("m%d", i), CPUs: 1, MemoryBytes: 1 << 30, Groups: []string{"a"}})
+	}
+	if set := PlaceAll(in, fresh); !set.Complete {
+		t.Error(set.Message)
+	}
+	in.Hosts = in.Hosts[:60]
+	if set := PlaceAll(in, fresh); set.Complete || len(set.Decisions) != 100 {
+		t.Error(set.Message)
+	}
+}

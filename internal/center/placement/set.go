@@ -14,8 +14,9 @@ type Set struct {
 	Message   string     `json:"message"`
 }
 
-// maxSteps bounds the search for an assignment of all; beyond it the set is called impossible, which errs to the safe side.
-const maxSteps = 20_000
+// maxSteps bounds the search for an assignment of all, to about a second with a hundred hosts; beyond it the set is called
+// impossible, which errs to the safe side.
+const maxSteps = 4_000
 
 // PlaceAll decides for all machines at once. Where no assignment of all exists no machine has a host, and each decision
 // is what it would be beside those that found one.
@@ -24,7 +25,11 @@ func PlaceAll(in Inventory, machines []Machine) Set {
 }
 
 func (s *site) placeAll(machines []Machine) Set {
-	search := &search{most: -1}
+	search := &search{most: -1, limit: maxSteps}
+	crowd := s.crowdOf(machines)
+	if crowd.needed > crowd.there {
+		search.limit = len(machines) + 1 // no way back finds more: once through shows how far it goes
+	}
 	search.try(s, s.hardestFirst(machines), nil)
 	set := Set{Complete: search.found || len(machines) == 0, Decisions: search.best}
 	slices.SortStableFunc(set.Decisions, func(a, b Decision) int {
@@ -34,7 +39,7 @@ func (s *site) placeAll(machines []Machine) Set {
 		set.Message = fmt.Sprintf("%d of %d machines placed", len(machines), len(machines))
 		return set
 	}
-	set.Message = s.incomplete(machines, set.Decisions)
+	set.Message = incomplete(len(machines), crowd, set.Decisions)
 	for i := range set.Decisions {
 		set.Decisions[i].withdraw()
 	}
@@ -68,6 +73,7 @@ func (s *site) hardestFirst(machines []Machine) []Machine {
 
 // search goes back where the best host of one machine leaves none for a later one.
 type search struct {
+	limit int
 	steps int
 	found bool
 	most  int        // machines with a host in best
@@ -75,7 +81,7 @@ type search struct {
 }
 
 func (q *search) try(s *site, rest []Machine, done []Decision) {
-	if q.found || q.steps >= maxSteps {
+	if q.found || q.steps >= q.limit {
 		return
 	}
 	q.steps++
@@ -113,7 +119,7 @@ func (q *search) partial(s *site, rest []Machine, done []Decision) {
 	}
 }
 
-func (s *site) incomplete(machines []Machine, decisions []Decision) string {
+func incomplete(machines int, c crowd, decisions []Decision) string {
 	placed := 0
 	var first Decision
 	for _, d := range decisions {
@@ -123,46 +129,55 @@ func (s *site) incomplete(machines []Machine, decisions []Decision) string {
 			first = d
 		}
 	}
-	text := fmt.Sprintf("%d of %d machines have a host", placed, len(machines))
-	if n := s.apartFrom(machines); n > 1 {
-		text = fmt.Sprintf("%s; each needs a host of its own: %d are there, %d needed", text, s.usable(machines), n)
+	text := fmt.Sprintf("%d of %d machines have a host", placed, machines)
+	if c.needed > c.there {
+		text = fmt.Sprintf("%s; each needs a host of its own: %d are there, %d needed", text, c.there, c.needed)
+	}
+	if first.Message == "" {
+		return text + ": no assignment of all was found"
 	}
 	return text + ". " + strings.ToUpper(first.Message[:1]) + first.Message[1:]
 }
 
-// apartFrom is how many of the machines one anti-affinity rule keeps apart, with those that are already there.
-func (s *site) apartFrom(machines []Machine) int {
-	most := 0
+// crowd is the group that a mandatory anti-affinity asks most of: how many hosts it needs, and how many there are for it.
+type crowd struct{ needed, there int }
+
+func (s *site) crowdOf(machines []Machine) crowd {
+	var most crowd
 	for _, r := range s.rules {
 		if r.Kind != AntiAffinity || !r.Must {
 			continue
 		}
-		ids := map[string]bool{}
-		for _, m := range machines {
-			if slices.Contains(m.Groups, r.Group) {
-				ids[m.ID] = true
-			}
+		one := s.crowdOfGroup(r.Group, machines)
+		if one.needed-one.there > most.needed-most.there {
+			most = one
 		}
-		if len(ids) == 0 {
-			continue
-		}
-		for _, m := range s.members(r.Group, "") {
-			if h, ok := s.host(m.Host); ok && h.takes() {
-				ids[m.ID] = true
-			}
-		}
-		most = max(most, len(ids))
 	}
 	return most
 }
 
-// usable hosts are those that could take one of the machines were the others not there.
-func (s *site) usable(machines []Machine) int {
-	n := 0
-	for _, h := range s.hosts {
-		if h.takes() && slices.ContainsFunc(machines, func(m Machine) bool { return len(s.size(m, h)) == 0 && len(s.attached(m, h)) == 0 }) {
-			n++
+func (s *site) crowdOfGroup(group string, machines []Machine) crowd {
+	var fresh []Machine
+	ids := map[string]bool{}
+	for _, m := range machines {
+		if slices.Contains(m.Groups, group) {
+			fresh, ids[m.ID] = append(fresh, m), true
 		}
 	}
-	return n
+	if len(fresh) == 0 {
+		return crowd{}
+	}
+	occupied := map[string]bool{}
+	for _, m := range s.members(group, "") {
+		if h, ok := s.host(m.Host); ok && h.takes() {
+			ids[m.ID], occupied[m.Host] = true, true
+		}
+	}
+	c := crowd{needed: len(ids)}
+	for _, h := range s.hosts {
+		if occupied[h.ID] || h.takes() && slices.ContainsFunc(fresh, func(m Machine) bool { return len(s.size(m, h)) == 0 && len(s.attached(m, h)) == 0 }) {
+			c.there++
+		}
+	}
+	return c
 }

@@ -14,6 +14,7 @@ type site struct {
 	machines map[string]Machine
 	on       map[string][]Machine // by host, in the order of their names
 	free     map[string]int64     // bytes of datastores
+	groups   map[string][]Machine // members on hosts, until something is put or taken
 	extra    map[string]Resources // load that came to a host, or left it, since it was measured
 }
 
@@ -41,13 +42,16 @@ func newSite(in Inventory) *site {
 // copy is a site that changes on its own.
 func (s *site) copy() *site {
 	out := *s
+	out.groups = nil
 	out.machines, out.on, out.free, out.extra = maps.Clone(s.machines), maps.Clone(s.on), maps.Clone(s.free), maps.Clone(s.extra)
 	return &out
 }
 
+func byName(a, b Machine) int { return cmp.Or(before(a.Name, b.Name), before(a.ID, b.ID)) }
+
 func insert(list []Machine, m Machine) []Machine {
 	list = append(slices.Clone(list), m)
-	slices.SortFunc(list, func(a, b Machine) int { return cmp.Or(before(a.Name, b.Name), before(a.ID, b.ID)) })
+	slices.SortFunc(list, byName)
 	return list
 }
 
@@ -71,7 +75,7 @@ func (s *site) put(m Machine, h Host) {
 		s.free[id] -= bytes
 	}
 	m.Disks = nil
-	s.machines[m.ID] = m
+	s.machines[m.ID], s.groups = m, nil
 	s.on[h.ID] = insert(s.on[h.ID], m)
 	s.extra[h.ID] = s.extra[h.ID].plus(h.load(m))
 }
@@ -88,6 +92,7 @@ func (s *site) take(m Machine) {
 		s.extra[h.ID] = s.extra[h.ID].minus(list[n].Used)
 	}
 	delete(s.machines, m.ID)
+	s.groups = nil
 }
 
 // reserved on a host, for pods and machines.
@@ -117,13 +122,20 @@ func (s *site) poolReserved(p Pool) Resources {
 
 // members of a group that are on some host, without the machine itself, in the order of their names.
 func (s *site) members(group, without string) []Machine {
-	var list []Machine
-	for _, m := range s.machines {
-		if m.Host != "" && m.ID != without && slices.Contains(m.Groups, group) {
-			list = insert(list, m)
+	list, known := s.groups[group]
+	if !known {
+		for _, m := range s.machines {
+			if m.Host != "" && slices.Contains(m.Groups, group) {
+				list = append(list, m)
+			}
 		}
+		slices.SortFunc(list, byName)
+		if s.groups == nil {
+			s.groups = map[string][]Machine{}
+		}
+		s.groups[group] = list
 	}
-	return list
+	return slices.DeleteFunc(slices.Clone(list), func(m Machine) bool { return m.ID == without })
 }
 
 // host by its ID.

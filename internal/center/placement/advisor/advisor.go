@@ -17,22 +17,16 @@ type Source interface {
 	Inventory(ctx context.Context, cluster string) (placement.Inventory, error)
 }
 
-// Record is a decision that was carried out.
-type Record struct {
-	Decision placement.Decision `json:"decision"`
-	At       time.Time          `json:"at"`
-}
-
 // Advisor is the part of center.
 type Advisor struct {
 	source  Source
-	records store.Collection[Record]
+	records store.Collection[placement.Record]
 	now     func() time.Time
 }
 
 // New makes the advisor.
 func New(s *store.Store, source Source) *Advisor {
-	return &Advisor{source: source, records: store.Of[Record](s, "placement-decisions"), now: time.Now}
+	return &Advisor{source: source, records: store.Of[placement.Record](s, "placement-decisions"), now: time.Now}
 }
 
 // Run implements center's part: there is nothing to do in the background.
@@ -43,12 +37,12 @@ func (*Advisor) Run(ctx context.Context) error {
 
 // Remember the decision by which a machine came where it is, in place of an earlier one.
 func (a *Advisor) Remember(ctx context.Context, d placement.Decision) error {
-	record := Record{Decision: d, At: a.now().UTC()}
+	record := placement.Record{Decision: d, At: a.now().UTC()}
 	err := a.records.Create(ctx, d.Machine, record)
 	if !errors.Is(err, store.ErrExists) {
 		return err
 	}
-	_, err = a.records.Update(ctx, d.Machine, func(r *Record) error { *r = record; return nil })
+	_, err = a.records.Update(ctx, d.Machine, func(r *placement.Record) error { *r = record; return nil })
 	if errors.Is(err, store.ErrNotFound) { // forgotten meanwhile: the machine has gone
 		return nil
 	}
@@ -74,33 +68,22 @@ func (a *Advisor) explainNew(ctx context.Context, q question) (placement.Set, er
 	return placement.PlaceAll(in, machines), nil
 }
 
-// Standing says why a machine is where it is, and what would be decided today.
-type Standing struct {
-	Machine  string `json:"vm"`
-	Name     string `json:"name"`
-	Host     string `json:"host"`
-	HostName string `json:"host_name"`
-	// Record by which it came there, unset if center did not place it.
-	Record *Record            `json:"record,omitempty"`
-	Now    placement.Decision `json:"now"`
-}
-
 // explain a machine by its id or name.
-func (a *Advisor) explain(ctx context.Context, cluster, machine string) (Standing, error) {
+func (a *Advisor) explain(ctx context.Context, cluster, machine string) (placement.Standing, error) {
 	in, err := a.source.Inventory(ctx, cluster)
 	if err != nil {
-		return Standing{}, err
+		return placement.Standing{}, err
 	}
 	m, err := find(in.Machines, machine)
 	if err != nil {
-		return Standing{}, err
+		return placement.Standing{}, err
 	}
-	standing := Standing{Machine: m.ID, Name: m.Name, Host: m.Host, HostName: hostName(in, m.Host), Now: placement.Place(in, m)}
+	standing := placement.Standing{Machine: m.ID, Name: m.Name, Host: m.Host, HostName: hostName(in, m.Host), Now: placement.Place(in, m)}
 	record, _, err := a.records.Get(ctx, m.ID)
 	if err == nil {
 		standing.Record = &record
 	} else if !errors.Is(err, store.ErrNotFound) {
-		return Standing{}, err
+		return placement.Standing{}, err
 	}
 	return standing, nil
 }

@@ -88,7 +88,7 @@ func TestQuestions(t *testing.T) {
 	if e := answer[placement.Evacuation](t, a, "restart", `{"host":"host-1"}`); e.Allowed {
 		t.Errorf("%+v", e)
 	}
-	if b := answer[Balanced](t, a, "balance", `{}`); len(b.Violations) != 0 {
+	if b := answer[placement.Balanced](t, a, "balance", `{}`); len(b.Violations) != 0 {
 		t.Errorf("%+v", b)
 	}
 }
@@ -96,7 +96,7 @@ func TestQuestions(t *testing.T) {
 func TestDecisionsAreRemembered(t *testing.T) {
 	s := &site{Hosts: []placement.Host{host("host-1"), host("host-2")}, Machines: []placement.Machine{member("vm-1", "cp-1", "host-1"), member("vm-2", "cp-2", "host-2")}}
 	a := New(storetest.New(t), s)
-	if got := answer[Standing](t, a, "explain", `{"vm":"cp-1"}`); got.Record != nil || got.HostName != "host-1.example" {
+	if got := answer[placement.Standing](t, a, "explain", `{"vm":"cp-1"}`); got.Record != nil || got.HostName != "host-1.example" {
 		t.Errorf("%+v", got)
 	}
 	for _, to := range []string{"first", "second"} {
@@ -106,7 +106,7 @@ func TestDecisionsAreRemembered(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got := answer[Standing](t, a, "explain", `{"vm":"vm-1"}`); got.Record == nil || got.Record.Decision.Message != "second" || got.Record.At.IsZero() {
+	if got := answer[placement.Standing](t, a, "explain", `{"vm":"vm-1"}`); got.Record == nil || got.Record.Decision.Message != "second" || got.Record.At.IsZero() {
 		t.Errorf("%+v", got)
 	}
 	for range 2 {
@@ -114,7 +114,7 @@ func TestDecisionsAreRemembered(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got := answer[Standing](t, a, "explain", `{"vm":"vm-1"}`); got.Record != nil {
+	if got := answer[placement.Standing](t, a, "explain", `{"vm":"vm-1"}`); got.Record != nil {
 		t.Errorf("%+v", got)
 	}
 }

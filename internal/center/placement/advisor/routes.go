@@ -18,7 +18,7 @@ func (a *Advisor) Routes() []rest.Route {
 	return []rest.Route{ask("explain", a.answerExplain), ask("maintenance", a.answerMaintenance), ask("restart", a.answerRestart), ask("balance", a.answerBalance)}
 }
 
-// answerExplain gives a [Standing] for a machine that exists, a [placement.Set] otherwise.
+// answerExplain gives a [placement.Standing] for a machine that exists, a [placement.Set] otherwise.
 func (a *Advisor) answerExplain(r *rest.Request) (any, error) {
 	var q question
 	if err := r.Decode(&q); err != nil {
@@ -69,12 +69,7 @@ func (a *Advisor) aboutHost(r *rest.Request, decide func(placement.Inventory, st
 	return decide(in, h.ID), nil
 }
 
-// Balanced is the answer of ?action=balance.
-type Balanced struct {
-	Moves      []placement.Move   `json:"moves"`
-	Violations []placement.Broken `json:"violations"`
-}
-
+// answerBalance gives a [placement.Balanced].
 func (a *Advisor) answerBalance(r *rest.Request) (any, error) {
 	var q struct {
 		Cluster string `json:"cluster"`
@@ -86,5 +81,5 @@ func (a *Advisor) answerBalance(r *rest.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return Balanced{Moves: placement.Balance(in), Violations: placement.Violations(in)}, nil
+	return placement.Balanced{Moves: placement.Balance(in), Violations: placement.Violations(in)}, nil
 }
