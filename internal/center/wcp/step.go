@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"pacific/internal/center/placement"
 )
 
 // Facts are what was seen of a Supervisor and its cluster just now.
@@ -32,6 +34,8 @@ type Host struct {
 	Lost time.Duration
 	// KVM tells that machines run with hardware virtualization.
 	KVM bool
+	// Room that it has, for placement; the zero value where it is not known, and then a member is taken to fit.
+	Room placement.Host
 }
 
 // Observed is how a member was seen.
@@ -155,31 +159,6 @@ func (s *step) peers() []Peer {
 		peers = append(peers, Peer{Name: m.Name, Address: m.Address})
 	}
 	return peers
-}
-
-// candidates are the hosts without a member that can have one, in the order of their names.
-func (s *step) candidates() []Host {
-	var fit []Host
-	for _, host := range s.facts.Hosts {
-		taken := slices.ContainsFunc(s.Members, func(m Member) bool { return m.Host == host.Name })
-		if host.Unfit == "" && !taken {
-			fit = append(fit, host)
-		}
-	}
-	return fit
-}
-
-func (s *step) unfit() string {
-	var reasons []string
-	for _, host := range s.facts.Hosts {
-		if host.Unfit != "" {
-			reasons = append(reasons, host.Name+": "+host.Unfit)
-		}
-	}
-	if len(reasons) == 0 {
-		return ""
-	}
-	return " (" + strings.Join(reasons, "; ") + ")"
 }
 
 func (s *step) host(name string) (Host, bool) {
