@@ -4,19 +4,29 @@ import (
 	"cmp"
 	"slices"
 
+	centerv1 "pacific/api/center/v1"
 	hostv1 "pacific/api/host/v1"
 	"pacific/internal/center/hosts"
 	"pacific/internal/center/placement"
 )
 
+// Room that a host has by its record and its last heartbeat, which may be nil. Nobody is asked for it, so it may be looked at often;
+// reservations are not in it.
+func Room(h hosts.Host, now *centerv1.Facts) placement.Host {
+	connection, _ := h.Connection()
+	return placement.Host{
+		ID: h.ID, Name: h.Name, State: placement.State(connection), Maintenance: h.Maintenance || h.Removing, Labels: h.Labels,
+		CPUs:     int(h.Facts.CPUs),
+		Capacity: placement.Resources{CPUMHz: int64(h.Facts.CPUs) * int64(h.Facts.CPUMHz), MemoryBytes: int64(h.Facts.MemoryBytes)},
+		Used:     placement.Resources{MemoryBytes: int64(now.GetMemoryUsedBytes())},
+	}
+}
+
 // describe a host and the machines on it: by what its hostd said, or else by the records.
 func describe(h hosts.Host, seen sight, known []placement.Machine) (placement.Host, []placement.Machine) {
-	connection, _ := h.Connection()
-	out := placement.Host{ID: h.ID, Name: h.Name, State: placement.State(connection), Maintenance: h.Maintenance || h.Removing, Labels: h.Labels}
+	out := Room(h, nil)
 	machines := onHost(h.ID, seen.machines, known)
 	if seen.host == nil {
-		out.CPUs = int(h.Facts.CPUs)
-		out.Capacity = placement.Resources{CPUMHz: int64(h.Facts.CPUs) * int64(h.Facts.CPUMHz), MemoryBytes: int64(h.Facts.MemoryBytes)}
 		return out, machines
 	}
 	live := seen.host

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 
+	centerv1 "pacific/api/center/v1"
 	hostv1 "pacific/api/host/v1"
 	"pacific/internal/center/hosts"
 	"pacific/internal/center/inventory"
@@ -168,5 +169,16 @@ func TestRates(t *testing.T) {
 		if got, ok := l.rate("h", host, start.Add(time.Duration(step.seconds*1e9))); got != step.want || ok != step.ok {
 			t.Errorf("%s: %d %v, want %d %v", step.name, got, ok, step.want, step.ok)
 		}
+	}
+}
+
+func TestRoomByTheLastHeartbeat(t *testing.T) {
+	h := hosts.Host{ID: "host-1", Name: "one", Seen: time.Now(), Facts: hosts.Facts{CPUs: 2, CPUMHz: 2000, MemoryBytes: 4 * gib}}
+	got := Room(h, &centerv1.Facts{MemoryUsedBytes: gib})
+	if got.Used.MemoryBytes != gib || got.Capacity != (placement.Resources{CPUMHz: 4000, MemoryBytes: 4 * gib}) || got.State != placement.Connected {
+		t.Errorf("%+v", got)
+	}
+	if got := Room(h, nil); got.Used != (placement.Resources{}) {
+		t.Errorf("%+v", got)
 	}
 }
