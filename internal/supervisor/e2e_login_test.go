@@ -105,6 +105,18 @@ func TestLogin(t *testing.T) {
 			t.Errorf("the token of the old key: %v", err)
 		}
 	})
+	step("forgets a key that is withdrawn", func(t *testing.T) {
+		withdrawn := keyOf(t, token)
+		center.withdraw(t, withdrawn)
+		// The copy is asked for, which renews it before its minute is over. The kube-apiserver has no reason to ask.
+		eventually(t, ctx, func() bool {
+			_, keys := s.ask(t, "GET", "/openidconnect/jwks", "", "")
+			return !strings.Contains(keys, withdrawn)
+		})
+		eventually(t, ctx, func() bool { return apierrors.IsUnauthorized(s.whoami(ctx, token)) })
+		token = s.login(t, "dev1@pacific.local")
+		eventually(t, ctx, func() bool { return s.whoami(ctx, token) == nil })
+	})
 	noSecrets := func(t *testing.T) { s.testNoSecrets(t, token) }
 	step("keeps tokens and passwords to itself", noSecrets)
 	center.stop()
@@ -336,6 +348,14 @@ func (c *testCenter) rotate(t *testing.T) {
 	}
 	now := time.Now()
 	if err := store.Of[exchange.Key](c.store, "token-keys").Create(t.Context(), "second", exchange.Key{Created: now, ActiveFrom: now, Private: der}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// withdraw a key, as center does with one whose last token has run out, or on demand.
+func (c *testCenter) withdraw(t *testing.T, id string) {
+	t.Helper()
+	if err := store.Of[exchange.Key](c.store, "token-keys").Delete(t.Context(), id); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -36,5 +36,8 @@ func (c *Config) tokens() apiserver.Tokens {
 	if c.Tokens.Issuer == "" {
 		return apiserver.Tokens{}
 	}
-	return apiserver.Tokens{Issuer: c.Tokens.Issuer, Audience: c.Tokens.Audience, Discovery: login.Discovery(c.AdvertiseAddress)}
+	return apiserver.Tokens{
+		Issuer: c.Tokens.Issuer, Audience: c.Tokens.Audience, KeysFile: login.KeysFile(c.DataDir),
+		Discovery: func(state string) string { return login.Discovery(c.AdvertiseAddress, state) },
+	}
 }

@@ -21,6 +21,9 @@ import (
 // checkInterval is far below the time for which a key is announced.
 const checkInterval = 10 * time.Minute
 
+// ErrRefused is what a [Verifier] wraps when it is the assertion that is wrong, and not center that cannot tell.
+var ErrRefused = errors.New("the assertion is refused")
+
 // Verifier tells whom an assertion speaks of. It refuses what was not signed by center, is not of now, or is no bearer
 // assertion: who shows one bound to a key has to prove that he has the key, which an exchange has no place for.
 type Verifier interface {
@@ -147,9 +150,12 @@ func (s *Service) exchange(ctx context.Context, r request) (string, error) {
 		return "", &failure{Status: http.StatusBadRequest, Code: "invalid_target", Description: fmt.Sprintf("no Supervisor has the audience %q", r.Audience)}
 	}
 	subject, err := s.config.Verifier.Verify(ctx, r.Assertion)
-	if err != nil {
+	if errors.Is(err, ErrRefused) {
 		klog.InfoS("Refused an assertion", "err", err)
-		return "", refused("the assertion is refused: " + err.Error())
+		return "", refused(err.Error())
+	}
+	if err != nil {
+		return "", fmt.Errorf("verify an assertion: %w", err)
 	}
 	if subject.ID == "" || subject.Name == "" || subject.Domain == "" {
 		return "", refused("the assertion has no ID or no subject of the form name@domain")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -26,7 +27,10 @@ type verifier struct{ now func() time.Time }
 func (v verifier) Verify(_ context.Context, assertion []byte) (Subject, error) {
 	id, user, ok := strings.Cut(string(assertion), " ")
 	if !ok {
-		return Subject{}, errors.New("its signature is not center's")
+		return Subject{}, fmt.Errorf("%w: its signature is not center's", ErrRefused)
+	}
+	if user == "unknown" {
+		return Subject{}, errors.New("the directory does not answer")
 	}
 	return Subject{ID: id, Name: user, Domain: "pacific.local", Groups: []string{"Devs@pacific.local"}, NotOnOrAfter: v.now().Add(5 * time.Minute)}, nil
 }
@@ -148,6 +152,9 @@ func TestExchange(t *testing.T) {
 	if _, code := c.exchange("2 dev1", "domain-c9"); code != "invalid_target" {
 		t.Errorf("unknown Supervisor: %q", code)
 	}
+	if _, code := c.exchange("2 unknown", "domain-c1"); code != "temporarily_unavailable" {
+		t.Errorf("center cannot tell: %q", code)
+	}
 	if _, code := c.exchange("2 ", "domain-c1"); code != "invalid_grant" {
 		t.Errorf("no subject: %q", code)
 	}
@@ -221,5 +228,38 @@ func TestRunMakesTheFirstKey(t *testing.T) {
 	}
 	if err := <-ended; err != nil || ctx.Err() != context.Canceled {
 		t.Errorf("got %v, %v", err, ctx.Err())
+	}
+}
+
+func TestRotationByHand(t *testing.T) {
+	c := newCenter(t, storetest.New(t))
+	c.rotate()
+	first, _ := c.exchange("1 dev1", "domain-c1")
+	c.now = c.now.Add(time.Hour)
+	if err := c.service.Rotate(t.Context(), false); err != nil {
+		t.Fatal(err)
+	}
+	second, _ := c.exchange("2 dev1", "domain-c1")
+	for name, token := range map[string]string{"before": first, "after": second} {
+		if _, err := c.claims(token); err != nil {
+			t.Errorf("the token from %s the rotation: %v", name, err)
+		}
+	}
+	c.now = c.now.Add(time.Hour)
+	if err := c.service.Rotate(t.Context(), true); err != nil {
+		t.Fatal(err)
+	}
+	third, _ := c.exchange("3 dev1", "domain-c1")
+	if _, err := c.claims(third); err != nil {
+		t.Error(err)
+	}
+	for _, token := range []string{first, second} {
+		if _, err := c.claims(token); err == nil {
+			t.Error("a revoked key still verifies")
+		}
+	}
+	infos, err := c.service.list(t.Context())
+	if err != nil || len(infos) != 1 || !infos[0].Signs {
+		t.Errorf("got %+v, %v", infos, err)
 	}
 }

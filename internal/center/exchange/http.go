@@ -16,15 +16,16 @@ import (
 // TokenPath is where tokens are exchanged.
 const TokenPath = "/token-exchange"
 
-// Routes are the exchange at [TokenPath], and below the issuer's path its keys and how to find them. They need no session: the
-// assertion says who asks. Their answers have the forms of their own specifications.
+// Routes are the exchange at [TokenPath], and below the issuer's path its keys and how to find them. These need no session: the
+// assertion says who asks. Their answers have the forms of their own specifications. Administrators can see and
+// replace the keys.
 func (s *Service) Routes() []rest.Route {
 	base := s.issuerPath()
-	return []rest.Route{
-		{Method: http.MethodPost, Path: TokenPath, Access: rest.Anyone, Quiet: true, Handle: raw(s.serveExchange)},
-		{Method: http.MethodGet, Path: base + "/jwks", Access: rest.Anyone, Handle: raw(s.serveJWKS)},
-		{Method: http.MethodGet, Path: base + "/.well-known/openid-configuration", Access: rest.Anyone, Handle: raw(s.serveDiscovery)},
-	}
+	return append(s.administration(),
+		rest.Route{Method: http.MethodPost, Path: TokenPath, Access: rest.Anyone, Quiet: true, Handle: raw(s.serveExchange)},
+		rest.Route{Method: http.MethodGet, Path: base + "/jwks", Access: rest.Anyone, Handle: raw(s.serveJWKS)},
+		rest.Route{Method: http.MethodGet, Path: base + "/.well-known/openid-configuration", Access: rest.Anyone, Handle: raw(s.serveDiscovery)},
+	)
 }
 
 func raw(handle http.HandlerFunc) func(*rest.Request) (any, error) {

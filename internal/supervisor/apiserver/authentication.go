@@ -3,6 +3,8 @@ package apiserver
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"os"
 	"time"
@@ -23,15 +25,25 @@ const SubjectPrefix = "sso:"
 
 // authenticationInterval is how often it is looked whether the file is still what it should be. The kube-apiserver reads it
 // again by itself.
-const authenticationInterval = time.Minute
+const authenticationInterval = 10 * time.Second
 
 // Tokens are those that the kube-apiserver trusts besides certificates and service accounts.
 type Tokens struct {
 	// Issuer stands in the tokens as iss, Audience as aud.
 	Issuer, Audience string
-	// Discovery is the URL of the issuer's OpenID Connect document. It is the Supervisor's own copy, so tokens can be
-	// verified while the issuer is away.
-	Discovery string
+	// Discovery is the URL of the issuer's OpenID Connect document, for a state of its keys. It is the Supervisor's own copy, so
+	// tokens can be verified while the issuer is away.
+	Discovery func(state string) string
+	// KeysFile is that copy. The kube-apiserver remembers keys until it meets one that it does not know; when the file changes
+	// it is made to forget them, or a key that the issuer has withdrawn would go on to count.
+	KeysFile string
+}
+
+// discovery is the URL of now.
+func (t Tokens) discovery() string {
+	data, _ := os.ReadFile(t.KeysFile) // none yet is a state too
+	sum := sha256.Sum256(data)
+	return t.Discovery(hex.EncodeToString(sum[:8]))
 }
 
 // maxTokenLife is that of the original; a token that counts longer was not made by center.
@@ -54,9 +66,10 @@ func Authentication(tokens Tokens, authorities string) apiserverv1.Authenticatio
 }
 
 func authenticator(tokens Tokens, authorities string) apiserverv1.JWTAuthenticator {
+	discovery := tokens.discovery()
 	return apiserverv1.JWTAuthenticator{
 		Issuer: apiserverv1.Issuer{
-			URL: tokens.Issuer, DiscoveryURL: &tokens.Discovery, CertificateAuthority: authorities,
+			URL: tokens.Issuer, DiscoveryURL: &discovery, CertificateAuthority: authorities,
 			Audiences: []string{tokens.Audience},
 		},
 		ClaimValidationRules: []apiserverv1.ClaimValidationRule{

@@ -19,7 +19,9 @@ import (
 
 var tokens = Tokens{
 	Issuer: "https://10.77.0.9/openidconnect", Audience: "domain-c1",
-	Discovery: "https://10.77.0.2/openidconnect/.well-known/openid-configuration",
+	Discovery: func(state string) string {
+		return "https://10.77.0.2/openidconnect/" + state + "/.well-known/openid-configuration"
+	},
 }
 
 func TestAuthentication(t *testing.T) {
@@ -81,5 +83,21 @@ func TestUpstreamTakesTheFile(t *testing.T) {
 	}
 	if after, err := os.Stat(c.authenticationFile()); err != nil || !os.SameFile(before, after) {
 		t.Error("the file was written again without need")
+	}
+}
+
+func TestTheFileChangesWithTheKeys(t *testing.T) {
+	tokens := tokens
+	tokens.KeysFile = filepath.Join(t.TempDir(), "jwks.json")
+	seen := map[string]bool{}
+	for _, keys := range []string{`{"keys":[1]}`, `{"keys":[1,2]}`, `{"keys":[2]}`} {
+		seen[tokens.discovery()] = true
+		if err := os.WriteFile(tokens.KeysFile, []byte(keys), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	seen[tokens.discovery()] = true
+	if len(seen) != 4 {
+		t.Errorf("got %v", seen)
 	}
 }

@@ -21,8 +21,8 @@ import (
 )
 
 const (
-	// keysInterval is far below the day for which center announces a key.
-	keysInterval = 5 * time.Minute
+	// keysInterval is far below the day for which center announces a key; it is how long a withdrawn key may go on to count.
+	keysInterval = time.Minute
 	// keysPatience bounds how often a question of the kube-apiserver, which comes of any token with an unknown key, becomes
 	// one to center, and how long it may take.
 	keysPatience = 5 * time.Second

@@ -23,8 +23,8 @@ import (
 const Port = 443
 
 const (
-	issuerPath    = "/openidconnect"
-	discoveryPath = issuerPath + "/.well-known/openid-configuration"
+	issuerPath = "/openidconnect"
+	wellKnown  = "/.well-known/openid-configuration"
 	// centerTimeout is for one question to center; a password takes it some tenths of a second.
 	centerTimeout = 30 * time.Second
 	headerTimeout = 10 * time.Second
@@ -56,8 +56,13 @@ type Server struct{ config Config }
 // New returns the component.
 func New(config Config) *Server { return &Server{config: config} }
 
-// Discovery is the URL of the OpenID Connect document for the kube-apiserver.
-func Discovery(address net.IP) string { return "https://" + address.String() + discoveryPath }
+// Discovery is the URL of the OpenID Connect document for the kube-apiserver. A state makes it another URL of the same document.
+func Discovery(address net.IP, state string) string {
+	return "https://" + address.String() + issuerPath + "/" + state + wellKnown
+}
+
+// KeysFile is the copy of center's keys in a data directory.
+func KeysFile(dataDir string) string { return filepath.Join(dataDir, "login", "jwks.json") }
 
 // Validate says what is wrong with an issuer, its authority and an audience.
 func Validate(issuer, issuerCA, audience string) error {
@@ -139,7 +144,7 @@ func (s *Server) handler() (http.Handler, *keys, error) {
 		// Passwords go to the named server and nowhere else.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	keys := &keys{file: filepath.Join(s.config.DataDir, "login", "jwks.json"), fetch: fetchKeys(client, s.config.Issuer)}
+	keys := &keys{file: KeysFile(s.config.DataDir), fetch: fetchKeys(client, s.config.Issuer)}
 	center := &centerClient{client: client, origin: origin, audience: s.config.Audience}
 	return newHandler(s.config, center, keys), keys, nil
 }

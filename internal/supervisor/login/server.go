@@ -39,7 +39,8 @@ func newHandler(config Config, center center, keys *keys) http.Handler {
 	mux.HandleFunc("GET /wcp/ca", h.authority)
 	mux.HandleFunc("GET /wcp/plugin/{platform}/vsphere-plugin.zip", h.plugin)
 	mux.HandleFunc("GET "+issuerPath+"/jwks", h.jwks)
-	mux.HandleFunc("GET "+discoveryPath, h.discovery)
+	mux.HandleFunc("GET "+issuerPath+wellKnown, h.discovery)
+	mux.HandleFunc("GET "+issuerPath+"/{state}"+wellKnown, h.discovery)
 	return headers(mux)
 }
 
