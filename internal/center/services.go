@@ -68,7 +68,7 @@ func (s *services) Run(ctx context.Context, ready func()) error {
 	if err != nil {
 		return err
 	}
-	return s.serve(ctx, ready, listener, log, signOn, append([]part{signOn}, parts...))
+	return s.serve(ctx, ready, listener, log, signOn, append([]part{signOn, s.tokens(records, signOn)}, parts...))
 }
 
 func (s *services) open(ctx context.Context) (*store.Store, error) {

@@ -4,21 +4,19 @@ package supervisor
 
 import (
 	"context"
-	"encoding/json"
-	"encoding/xml"
-	"errors"
-	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"path/filepath"
-	"strings"
-	"sync/atomic"
+	"slices"
+	"sync"
 	"testing"
-	"time"
 
+	"pacific/internal/center/audit"
 	"pacific/internal/center/exchange"
 	"pacific/internal/center/rest"
+	"pacific/internal/center/sso"
+	"pacific/internal/center/sso/directory"
+	"pacific/internal/center/sso/ssotest"
 	"pacific/internal/center/store"
 	"pacific/internal/center/store/storetest"
 	hostpki "pacific/internal/pki"
@@ -28,38 +26,62 @@ const (
 	centerAddress = "10.250.0.9"
 	tokenIssuer   = "https://" + centerAddress + "/openidconnect"
 	audience      = "domain-c1"
-	devPassword   = `p<a>s&s"1`
+	devPassword   = `P<a>s&s"1`
 )
 
-// testCenter is the real token exchange, behind a security token service that knows dev1 and administrator.
+// testCenter is center's real single sign-on and token exchange; only its namespaces are made up.
 type testCenter struct {
 	t       *testing.T
 	ca      string // file
 	store   *store.Store
 	handler http.Handler
 	server  *http.Server
-	serial  atomic.Int64
 }
 
 func newTestCenter(t *testing.T) *testCenter {
 	t.Helper()
 	c := &testCenter{t: t, store: storetest.New(t), ca: filepath.Join(t.TempDir(), "ca.crt")}
-	tokens := exchange.New(exchange.Config{Store: c.store, Issuer: tokenIssuer, Verifier: c, Audiences: c})
+	signOn, err := sso.New(t.Context(), c.store, ssotest.Config(t, t.TempDir()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.addPeople(signOn.Directory)
+	tokens := exchange.New(exchange.Config{Store: c.store, Issuer: tokenIssuer, Verifier: exchange.BySignOn(signOn), Audiences: c})
 	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- tokens.Run(ctx) }()
+	var running sync.WaitGroup
+	for _, run := range []func(context.Context) error{signOn.Run, tokens.Run} {
+		running.Go(func() { _ = run(ctx) })
+	}
 	t.Cleanup(func() {
 		cancel()
-		<-ended
+		running.Wait()
 		c.stop()
 	})
-	server := rest.NewServer(nil, nil, tokens.Routes())
-	server.Handle("POST /sts/STSService", http.HandlerFunc(c.issue))
-	server.Handle("POST /api/session", http.HandlerFunc(c.session))
-	server.Handle("DELETE /api/session", http.HandlerFunc(c.session))
-	server.Handle("GET /api/vcenter/namespaces-user/namespaces", http.HandlerFunc(c.namespaces))
-	c.handler = server
+	namespaces := rest.Route{Method: http.MethodGet, Path: "/api/vcenter/namespaces-user/namespaces", Access: rest.SignedIn, Handle: func(*rest.Request) (any, error) {
+		return []map[string]string{{"namespace": "team-a", "master_host": loginAddress}, {"namespace": "elsewhere", "master_host": "10.250.0.99"}}, nil
+	}}
+	c.handler = rest.NewServer(signOn, noAudit{}, slices.Concat(signOn.Routes(), tokens.Routes(), []rest.Route{namespaces}))
 	return c
+}
+
+type noAudit struct{}
+
+func (noAudit) Write(audit.Event) error { return nil }
+
+// addPeople makes dev1, one of Developers.
+func (c *testCenter) addPeople(d *directory.Directory) {
+	c.t.Helper()
+	ctx := c.t.Context()
+	if _, err := d.CreateUser(ctx, "dev1", directory.Profile{}, devPassword); err != nil {
+		c.t.Fatal(err)
+	}
+	if _, err := d.CreateGroup(ctx, "Developers", ""); err != nil {
+		c.t.Fatal(err)
+	}
+	dev1 := directory.Subject{Type: directory.UserType, Name: "dev1", Domain: "pacific.local"}
+	if _, err := d.AddMembers(ctx, "Developers", []directory.Subject{dev1}); err != nil {
+		c.t.Fatal(err)
+	}
 }
 
 func (c *testCenter) start() {
@@ -89,64 +111,5 @@ func (c *testCenter) stop() {
 	}
 }
 
-func known(user, password string) bool {
-	return password == devPassword && (user == "dev1@pacific.local" || user == "administrator@pacific.local")
-}
-
-// issue answers as a security token service does.
-func (c *testCenter) issue(w http.ResponseWriter, r *http.Request) {
-	body, _ := io.ReadAll(r.Body)
-	var envelope struct {
-		Header struct {
-			Security struct {
-				UsernameToken struct{ Username, Password string }
-			}
-		}
-	}
-	const frame = `<S:Envelope xmlns:S="http://schemas.xmlsoap.org/soap/envelope/"><S:Body>%s</S:Body></S:Envelope>`
-	login := &envelope.Header.Security.UsernameToken
-	if err := xml.Unmarshal(body, &envelope); err != nil || !known(login.Username, login.Password) {
-		w.WriteHeader(http.StatusInternalServerError)
-		fmt.Fprintf(w, frame, `<S:Fault><faultcode xmlns:t="http://docs.oasis-open.org/ws-sx/ws-trust/200512">t:FailedAuthentication</faultcode><faultstring>no</faultstring></S:Fault>`)
-		return
-	}
-	assertion := fmt.Sprintf(`<Assertion ID="_%d">%s</Assertion>`, c.serial.Add(1), login.Username)
-	fmt.Fprintf(w, frame, `<RequestSecurityTokenResponseCollection><RequestSecurityTokenResponse><RequestedSecurityToken>`+assertion+
-		`</RequestedSecurityToken></RequestSecurityTokenResponse></RequestSecurityTokenResponseCollection>`)
-}
-
-// Verify reads what issue wrote.
-func (c *testCenter) Verify(_ context.Context, assertion []byte) (exchange.Subject, error) {
-	var parsed struct {
-		ID   string `xml:"ID,attr"`
-		User string `xml:",chardata"`
-	}
-	if err := xml.Unmarshal(assertion, &parsed); err != nil {
-		return exchange.Subject{}, err
-	}
-	name, domain, ok := strings.Cut(parsed.User, "@")
-	if !ok {
-		return exchange.Subject{}, errors.New("no user")
-	}
-	groups := map[string][]string{"dev1": {"Developers@pacific.local"}, "administrator": {"Administrators@pacific.local"}}[name]
-	return exchange.Subject{ID: parsed.ID, Name: name, Domain: domain, Groups: groups, NotOnOrAfter: time.Now().Add(time.Minute)}, nil
-}
-
 // Has tells that there is one Supervisor.
 func (*testCenter) Has(_ context.Context, a string) (bool, error) { return a == audience, nil }
-
-func (c *testCenter) session(w http.ResponseWriter, r *http.Request) {
-	if user, password, _ := r.BasicAuth(); r.Method == http.MethodPost && !known(user, password) {
-		w.WriteHeader(http.StatusUnauthorized)
-		return
-	}
-	_ = json.NewEncoder(w).Encode("session")
-}
-
-func (c *testCenter) namespaces(w http.ResponseWriter, r *http.Request) {
-	if r.Header.Get("vmware-api-session-id") != "session" {
-		w.WriteHeader(http.StatusUnauthorized)
-		return
-	}
-	_ = json.NewEncoder(w).Encode([]map[string]string{{"namespace": "team-a", "master_host": loginAddress}, {"namespace": "elsewhere", "master_host": "10.250.0.99"}})
-}
