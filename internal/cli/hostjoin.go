@@ -166,6 +166,9 @@ func (j *join) check(ctx context.Context) error {
 		return err
 	}
 	j.config.Interface = facts.Interface
+	if facts.Bridge {
+		j.config.ManagementBridge = facts.Interface
+	}
 	problems := preflight.HostProblems(facts, wanted)
 	if len(problems) == 0 {
 		return nil

@@ -44,9 +44,11 @@ type Config struct {
 	Prefix       string `json:"prefix,omitempty"`
 	CgroupParent string `json:"cgroupParent"`
 	Interface    string `json:"interface"` // that carries Address
-	Accelerator  string `json:"accelerator"`
-	CPUs         int    `json:"cpus"`
-	MemoryBytes  int64  `json:"memoryBytes"`
+	// ManagementBridge is Interface where that is a bridge, which virtual machines can share.
+	ManagementBridge string `json:"managementBridge,omitempty"`
+	Accelerator      string `json:"accelerator"`
+	CPUs             int    `json:"cpus"`
+	MemoryBytes      int64  `json:"memoryBytes"`
 }
 
 // DefaultConfig is that of a machine that is a host and nothing else.

@@ -88,6 +88,9 @@ func (p planner) hostd() keeper.Daemon {
 		"--client-ca=" + p.dir.hostCA(),
 		"--accelerator=" + p.Accelerator,
 	}
+	if p.ManagementBridge != "" {
+		args = append(args, "--management-bridge="+p.ManagementBridge)
+	}
 	if p.CPUs > 0 {
 		args = append(args, "--cpus="+strconv.Itoa(p.CPUs))
 	}

@@ -34,6 +34,9 @@ const RunRoot = "/run/pacific"
 // Supervisor is the name of the control plane's machine.
 const Supervisor = "supervisor"
 
+// ManagementBridge is, in each host's namespace, the bridge of the management network.
+const ManagementBridge = "mgmt0"
+
 // Layout of one instance.
 type Layout struct {
 	ID   int

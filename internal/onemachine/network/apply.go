@@ -77,7 +77,11 @@ func ensureMachine(m plan.Machine, bridge netlink.Link, gateway net.IP) error {
 	if err := ensureWire(m, ns, inside, bridge); err != nil {
 		return fmt.Errorf("wire %s: %w", m.Port, err)
 	}
-	return ensureAddress(m, inside, gateway)
+	device, err := ensureDevice(m, inside)
+	if err != nil {
+		return err
+	}
+	return ensureAddress(m, inside, device, gateway)
 }
 
 func up(h *netlink.Handle, name string) error {
@@ -111,19 +115,15 @@ func ensureWire(m plan.Machine, ns netns.NsHandle, inside *netlink.Handle, bridg
 	return netlink.LinkSetUp(port)
 }
 
-func ensureAddress(m plan.Machine, inside *netlink.Handle, gateway net.IP) error {
-	eth0, err := inside.LinkByName("eth0")
-	if err != nil {
-		return err
-	}
+func ensureAddress(m plan.Machine, inside *netlink.Handle, device netlink.Link, gateway net.IP) error {
 	address := &netlink.Addr{IPNet: ipNet(m.Address.Addr().AsSlice(), m.Address.Bits())}
-	if err := inside.AddrReplace(eth0, address); err != nil {
+	if err := inside.AddrReplace(device, address); err != nil {
 		return fmt.Errorf("address %s: %w", m.Address, err)
 	}
-	if err := inside.LinkSetUp(eth0); err != nil {
+	if err := inside.LinkSetUp(device); err != nil {
 		return err
 	}
-	route := &netlink.Route{LinkIndex: eth0.Attrs().Index, Gw: gateway}
+	route := &netlink.Route{LinkIndex: device.Attrs().Index, Gw: gateway}
 	if err := inside.RouteReplace(route); err != nil {
 		return fmt.Errorf("default route by %s: %w", gateway, err)
 	}

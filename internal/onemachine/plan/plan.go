@@ -29,12 +29,14 @@ type Network struct {
 	Machines []Machine
 }
 
-// Machine is a namespace with one interface, eth0.
+// Machine is a namespace with one wire to the outside, eth0.
 type Machine struct {
 	Name      string
 	Namespace string
 	Port      string // the other end of eth0, on the bridge
 	Address   netip.Prefix
+	// Bridge has eth0 in it, and the address, where machines share the wire; empty where eth0 has the address itself.
+	Bridge string
 }
 
 // Daemon is a process that the keeper keeps running.
@@ -77,8 +79,9 @@ func Host(in instance.Instance, n int) hostagent.Config {
 	return hostagent.Config{
 		Name: host, Address: l.HostAddress(n).String(), Center: l.CenterAgents(),
 		BinDir: in.Options.BinDir, RunDir: l.HostRunDir(host), RecordDir: l.RecordDir(), LogDir: l.LogDir(), RegistryConfig: l.RegistryConfig(),
-		Prefix: host + "-", CgroupParent: l.HostCgroup(host), Interface: "eth0",
-		Accelerator: in.Options.Accelerator, CPUs: in.Options.HostCPUs, MemoryBytes: in.Options.HostMemory,
+		Prefix: host + "-", CgroupParent: l.HostCgroup(host), Interface: layout.ManagementBridge,
+		ManagementBridge: layout.ManagementBridge,
+		Accelerator:      in.Options.Accelerator, CPUs: in.Options.HostCPUs, MemoryBytes: in.Options.HostMemory,
 	}
 }
 
@@ -97,7 +100,9 @@ func (p planner) network() Network {
 	net.Machines = append(net.Machines, p.machine(layout.Center, "c", p.CenterAddress()))
 	net.Machines = append(net.Machines, p.machine(layout.Supervisor, "s", p.SupervisorAddress()))
 	for n := 1; n <= p.Hosts; n++ {
-		net.Machines = append(net.Machines, p.machine(layout.HostName(n), strconv.Itoa(n), p.HostAddress(n)))
+		host := p.machine(layout.HostName(n), strconv.Itoa(n), p.HostAddress(n))
+		host.Bridge = layout.ManagementBridge
+		net.Machines = append(net.Machines, host)
 	}
 	return net
 }

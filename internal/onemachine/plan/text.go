@@ -11,7 +11,11 @@ func (n Network) String() string {
 	fmt.Fprintf(&b, "bridge %s %s\n", n.Bridge, n.Gateway)
 	fmt.Fprintf(&b, "table %s masquerades %s\n", n.Table, n.Subnet)
 	for _, m := range n.Machines {
-		fmt.Fprintf(&b, "namespace %s eth0 %s on %s\n", m.Namespace, m.Address, m.Port)
+		device := "eth0"
+		if m.Bridge != "" {
+			device = m.Bridge + " with eth0"
+		}
+		fmt.Fprintf(&b, "namespace %s %s %s on %s\n", m.Namespace, device, m.Address, m.Port)
 	}
 	return b.String()
 }

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"pacific/internal/onemachine/network"
@@ -32,6 +33,7 @@ type HostFacts struct {
 	Facts
 	// Interface that carries the address, "" for none.
 	Interface string
+	Bridge    bool    // Interface is a bridge, which virtual machines can share
 	Taken     []error // ports of the daemons
 	Forwards  bool    // it is a router, or can be made one
 }
@@ -70,7 +72,7 @@ func LookHost(ctx context.Context, w HostWanted) (HostFacts, error) {
 		f.Interface = interfaceOf(w.Address)
 	}
 	if f.Interface != "" {
-		f.Taken = takenPorts(w.Address)
+		f.Taken, f.Bridge = takenPorts(w.Address), isBridge(f.Interface)
 	}
 	return f, f.measure(w.Dir)
 }
@@ -86,6 +88,11 @@ func interfaceOf(address string) string {
 		}
 	}
 	return ""
+}
+
+func isBridge(name string) bool {
+	link, err := netlink.LinkByName(name)
+	return err == nil && link.Type() == "bridge"
 }
 
 func takenPorts(address string) []error {
