@@ -29,7 +29,7 @@ const (
 )
 
 // bootLimit is for a control plane in an emulated machine on busy processors.
-const bootLimit = 5 * time.Minute
+const bootLimit = 10 * time.Minute
 
 // TestControlPlaneMachine runs a Supervisor of one member in a machine made of the control plane image.
 func TestControlPlaneMachine(t *testing.T) {
