@@ -146,7 +146,8 @@ func (p planner) center() Daemon {
 		"--supervisor-server="+p.Server(),
 		"--supervisor-ca-cert="+ca.Cert, "--supervisor-ca-key="+ca.Key,
 		"--supervisor-cluster-dns="+layout.ClusterDNS,
-		"--supervisor-cluster-domain="+layout.ClusterDomain)
+		"--supervisor-cluster-domain="+layout.ClusterDomain,
+		"--registry-config="+p.RegistryConfig())
 }
 
 // agent of a host, which keeps the host's daemons as center wants them.
