@@ -17,6 +17,7 @@ import (
 	"pacific/internal/center/audit"
 	"pacific/internal/center/hosts"
 	"pacific/internal/center/inventory"
+	"pacific/internal/center/machines"
 	"pacific/internal/center/placement/advisor"
 	placementfleet "pacific/internal/center/placement/fleet"
 	"pacific/internal/center/rest"
@@ -99,7 +100,9 @@ func (s *services) parts(records *store.Store) ([]part, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []part{fleet, advisor.New(records, placementfleet.New(records, fleet))}, nil
+	inventory := machines.New(records, fleet)
+	inventory.Addresses = s.config.Supervisor.PodAddresses
+	return []part{fleet, inventory, advisor.New(records, placementfleet.New(records, fleet))}, nil
 }
 
 func (s *services) hosts(records *store.Store) (*hosts.Hosts, error) {

@@ -3,6 +3,7 @@ package hosts
 import (
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 
 	"k8s.io/klog/v2"
 
+	podapi "pacific/api/pod"
 	"pacific/internal/center/store"
 	"pacific/internal/pki"
 )
@@ -64,8 +66,34 @@ func (h *Hosts) nodeRemover(ctx context.Context) {
 	}
 }
 
-// RemoveNode implements [NodeRemover], by a certificate that lives for this call.
+// RemoveNode implements [NodeRemover].
 func (s OneSupervisor) RemoveNode(ctx context.Context, name string) error {
+	return s.call(ctx, http.MethodDelete, "/api/v1/nodes/"+name, nil)
+}
+
+// PodAddresses are the addresses of the Supervisor's pods, by the id of their machine.
+func (s OneSupervisor) PodAddresses(ctx context.Context) (map[string]string, error) {
+	var pods struct {
+		Items []struct {
+			Metadata struct {
+				UID string `json:"uid"`
+			} `json:"metadata"`
+			Status struct {
+				PodIP string `json:"podIP"`
+			} `json:"status"`
+		} `json:"items"`
+	}
+	err := s.call(ctx, http.MethodGet, "/api/v1/pods?resourceVersion=0", &pods)
+	addresses := map[string]string{}
+	for _, pod := range pods.Items {
+		addresses[podapi.MachineID(pod.Metadata.UID)] = pod.Status.PodIP
+	}
+	return addresses, err
+}
+
+// call is one of the Kubernetes API, by a certificate that lives for it. Where there is no Supervisor, or no such object, nothing
+// happens.
+func (s OneSupervisor) call(ctx context.Context, method, path string, into any) error {
 	ca, err := s.load()
 	if err != nil || ca == nil {
 		return err
@@ -76,7 +104,7 @@ func (s OneSupervisor) RemoveNode(ctx context.Context, name string) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodDelete, s.Server+"/api/v1/nodes/"+name, nil)
+	request, err := http.NewRequestWithContext(ctx, method, s.Server+path, nil)
 	if err != nil {
 		return err
 	}
@@ -86,11 +114,16 @@ func (s OneSupervisor) RemoveNode(ctx context.Context, name string) error {
 		return err
 	}
 	defer response.Body.Close()
-	if response.StatusCode == http.StatusOK || response.StatusCode == http.StatusNotFound {
+	switch {
+	case response.StatusCode == http.StatusNotFound:
+		return nil
+	case response.StatusCode != http.StatusOK:
+		text, _ := io.ReadAll(io.LimitReader(response.Body, 1<<10))
+		return fmt.Errorf("%s: %s", response.Status, text)
+	case into == nil:
 		return nil
 	}
-	text, _ := io.ReadAll(io.LimitReader(response.Body, 1<<10))
-	return fmt.Errorf("%s: %s", response.Status, text)
+	return json.NewDecoder(response.Body).Decode(into)
 }
 
 func administrator(ca *pki.CA) (*tls.Config, error) {
