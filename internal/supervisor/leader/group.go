@@ -10,6 +10,7 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/client-go/tools/leaderelection"
@@ -32,6 +33,8 @@ type Group struct {
 	Lease, Renew, Retry   time.Duration
 	Stages                []component.Stage
 	StartTimeout, StopOne time.Duration
+
+	connect func() (kubernetes.Interface, error) // nil for the kubeconfig's; tests have another
 
 	mu      sync.Mutex
 	leader  string
@@ -69,17 +72,15 @@ func (g *Group) Run(ctx context.Context, ready func()) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	return g.lead(ctx, lost, ready)
+	return g.lead(ctx, elector, ready)
 }
 
 func (g *Group) lock() (resourcelock.Interface, error) {
-	config, err := clientcmd.BuildConfigFromFlags("", g.Kubeconfig)
-	if err != nil {
-		return nil, fmt.Errorf("kubeconfig: %w", err)
+	connect := g.connect
+	if connect == nil {
+		connect = g.client
 	}
-	config.Timeout = g.Renew / 2 // one lost answer must not cost the Lease
-	config.UserAgent = "pacific-leader-election"
-	client, err := kubernetes.NewForConfig(config)
+	client, err := connect()
 	if err != nil {
 		return nil, err
 	}
@@ -88,6 +89,16 @@ func (g *Group) lock() (resourcelock.Interface, error) {
 		Client:     client.CoordinationV1(),
 		LockConfig: resourcelock.ResourceLockConfig{Identity: g.Identity},
 	}, nil
+}
+
+func (g *Group) client() (kubernetes.Interface, error) {
+	config, err := clientcmd.BuildConfigFromFlags("", g.Kubeconfig)
+	if err != nil {
+		return nil, fmt.Errorf("kubeconfig: %w", err)
+	}
+	config.Timeout = g.Renew / 2 // one lost answer must not cost the Lease
+	config.UserAgent = "pacific-leader-election"
+	return kubernetes.NewForConfig(config)
 }
 
 func (g *Group) newLeader(identity string, ready func()) {
@@ -103,19 +114,18 @@ func (g *Group) newLeader(identity string, ready func()) {
 var errLost = errors.New("the Lease " + LeaseName + " could not be renewed in time, another member may have it; the process ends, and begins again as one that stands by")
 
 // lead runs the components until ctx is cancelled, one of them ends, or the Lease is lost.
-func (g *Group) lead(ctx context.Context, lost <-chan struct{}, ready func()) error {
+func (g *Group) lead(ctx context.Context, elector *leaderelection.LeaderElector, ready func()) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	go func() {
-		select {
-		case <-lost:
+	// The elector says so itself only after it has tried to give the Lease back, which takes as long as a renewal.
+	go wait.UntilWithContext(ctx, func(context.Context) {
+		if elector.Check(g.Renew-g.Lease) != nil {
 			cancel(errLost)
-		case <-ctx.Done():
 		}
-	}()
+	}, g.Retry/2)
 	manager := &component.Manager{Stages: g.Stages, StartTimeout: g.StartTimeout, StopTimeout: g.StopOne, Ready: ready}
 	g.mu.Lock()
-	g.manager = manager
+	g.manager, g.leader = manager, g.Identity // the elector tells later
 	g.mu.Unlock()
 	err := manager.Run(ctx)
 	if cause := context.Cause(ctx); errors.Is(cause, errLost) {
