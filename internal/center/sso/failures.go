@@ -6,6 +6,7 @@ import (
 	"k8s.io/klog/v2"
 
 	"pacific/internal/center/sso/directory"
+	"pacific/internal/center/sso/oidc"
 	"pacific/internal/center/sso/password"
 	"pacific/internal/center/store"
 	"pacific/internal/center/vapi"
@@ -21,7 +22,7 @@ func answer(err error) error {
 		return vapi.NotFound("sso.notfound", "%v", err)
 	case errors.Is(err, store.ErrExists):
 		return vapi.AlreadyExists("sso.exists", "%v", err)
-	case errors.Is(err, directory.ErrInvalid):
+	case errors.Is(err, directory.ErrInvalid), errors.Is(err, oidc.ErrInvalid):
 		return vapi.InvalidArgument("sso.invalid", "%v", err)
 	case errors.Is(err, directory.ErrBuiltIn), errors.Is(err, store.ErrConflict):
 		return vapi.NotAllowedInCurrentState("sso.state", "%v", err)

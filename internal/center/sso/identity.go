@@ -60,6 +60,11 @@ func ended() error {
 // new password has no sessions any more.
 func (s *Service) identityOf(ctx context.Context, current session.Session) (Identity, error) {
 	if current.UID == "" {
+		if known, err := s.source.HasDomain(ctx, current.User.Domain); err != nil {
+			return Identity{}, unavailable(err)
+		} else if !known {
+			return Identity{}, ended() // its provider was deleted
+		}
 		return s.external(ctx, current.User, current.Groups, current.NotAfter)
 	}
 	user, err := s.Directory.User(ctx, current.User.Name)

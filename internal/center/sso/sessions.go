@@ -45,7 +45,7 @@ func (s *Service) start(code int) func(*rest.Request) (any, error) {
 
 // byHeader signs in by the ways that a session can be asked for.
 func (s *Service) byHeader(r *rest.Request) (Identity, error) {
-	scheme, _, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	switch strings.ToLower(scheme) {
 	case "basic":
 		name, password, ok := r.BasicAuth()
@@ -55,10 +55,12 @@ func (s *Service) byHeader(r *rest.Request) (Identity, error) {
 		return s.ByPassword(r.Context(), sourceOf(r.Request), name, password)
 	case "sign":
 		return s.byAssertion(r)
+	case "bearer":
+		return s.byExternalToken(r.Context(), sourceOf(r.Request), strings.TrimSpace(token))
 	case "":
 		return Identity{}, vapi.Unauthenticated("credentials", "give user and password by the header Authorization: Basic")
 	default:
-		return Identity{}, vapi.Unauthenticated("credentials", "Authorization: %.16s is not a way to sign in: Basic and SIGN are", scheme)
+		return Identity{}, vapi.Unauthenticated("credentials", "Authorization: %.16s is not a way to sign in: Basic, SIGN and Bearer are", scheme)
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"pacific/internal/center/rest"
 	"pacific/internal/center/sso/directory"
+	"pacific/internal/center/sso/oidc"
 	"pacific/internal/center/sso/session"
 	"pacific/internal/center/sso/sts"
 	"pacific/internal/center/store"
@@ -47,8 +48,11 @@ type Service struct {
 	Tokens   *sts.Service
 	records  *store.Store
 	sessions *session.Sessions
-	limiter  *limiter
-	now      func() time.Time
+	// source of people of other domains; providers are where it is administered.
+	source    Source
+	providers *oidc.Providers
+	limiter   *limiter
+	now       func() time.Time
 }
 
 // New makes the administrator if there is none yet.
@@ -69,6 +73,9 @@ func New(ctx context.Context, records *store.Store, config Config) (*Service, er
 		return nil, fmt.Errorf("single sign-on: %w", err)
 	}
 	s := &Service{Directory: d, records: records, sessions: session.New(records, now), limiter: newLimiter(now), now: now}
+	s.providers = oidc.New(records, config.Domain, now)
+	s.source = s.providers
+	d.KnownDomain = s.source.HasDomain
 	s.Tokens = &sts.Service{
 		Issuer: config.URL + "/websso/SAML2/Metadata/" + config.Domain, Keys: keys, Directory: subjects{s}, Once: s.once,
 		Audience: []string{config.URL}, Now: now,
@@ -81,6 +88,7 @@ func (s *Service) Routes() []rest.Route {
 	var routes []rest.Route
 	for _, part := range [][]rest.Route{
 		s.sessionRoutes(), s.userRoutes(), s.groupRoutes(), s.permissionRoutes(), s.policyRoutes(), s.tokenRoutes(),
+		s.externalRoutes(), s.providerRoutes(),
 	} {
 		routes = append(routes, part...)
 	}
