@@ -235,7 +235,7 @@ type Self struct {
 }
 
 func (s *Service) self(r *rest.Request) (any, error) {
-	self := Self{Name: r.Principal.Name, Domain: r.Principal.Domain, Groups: r.Principal.Groups, Roles: []string{}}
+	self := Self{Name: r.Principal.Name, Domain: r.Principal.Domain, Groups: append([]string{}, r.Principal.Groups...), Roles: []string{}}
 	if r.Principal.Administrator {
 		self.Roles = append(self.Roles, directory.Administrator)
 	}
