@@ -13,6 +13,7 @@ import (
 	"k8s.io/kubernetes/cmd/kube-apiserver/app"
 	"k8s.io/kubernetes/cmd/kube-apiserver/app/options"
 
+	"pacific/internal/supervisor/namespacefields"
 	"pacific/internal/supervisor/pki"
 	"pacific/internal/supervisor/podfields"
 	"pacific/internal/supervisor/upstream"
@@ -41,7 +42,8 @@ func New(config Config) (*Server, error) {
 func (s *Server) addAdmission() {
 	chain := s.options.Admission.GenericAdmission
 	podfields.Register(chain.Plugins)
-	chain.RecommendedPluginOrder = append(slices.Clone(chain.RecommendedPluginOrder), podfields.PluginName)
+	namespacefields.Register(chain.Plugins)
+	chain.RecommendedPluginOrder = append(slices.Clone(chain.RecommendedPluginOrder), podfields.PluginName, namespacefields.PluginName)
 }
 
 // Name of the component.
