@@ -40,7 +40,7 @@ On one machine every host is a network namespace with the same daemons that a re
 	root.PersistentFlags().Var(&home, "home", "directory of the instance")
 	root.AddCommand(
 		upCommand(&home), downCommand(&home), statusCommand(&home), kubeconfigCommand(&home), demoCommand(&home),
-		hostCommand(&home), centerCommand(&home), placementCommand(&home), logsCommand(&home), versionCommand(), keeperCommand(&home), becomeCommand(&home),
+		hostCommand(&home), namespaceCommand(&home), centerCommand(&home), placementCommand(&home), logsCommand(&home), versionCommand(), keeperCommand(&home), becomeCommand(&home),
 	)
 	return root
 }

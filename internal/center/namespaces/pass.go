@@ -27,7 +27,9 @@ type pass struct {
 	name   string
 	record Record
 	before Status
-	again  time.Duration
+	// session with the namespace's Supervisor.
+	session *session
+	again   time.Duration
 }
 
 func equal(a, b Status) bool { return reflect.DeepEqual(a, b) }
@@ -60,8 +62,8 @@ func (p *pass) run(ctx context.Context) (Status, error) {
 	case supervisor.Status == string(RemovingNow) && !p.record.Removing:
 		return p.held("the Supervisor is being removed, and the namespace with it"), service.markRemoving(ctx, p.name, p.record.UID)
 	}
-	session := p.sessions.get(p.record.Cluster)
-	view, problem := session.current()
+	p.session = p.sessions.get(p.record.Cluster)
+	view, problem := p.session.current()
 	if view == nil {
 		return p.held("waits for the Supervisor of " + supervisor.Name + ", which is " + supervisor.Status + ": " + problem.Error()), nil
 	}
@@ -115,13 +117,18 @@ func (p *pass) projected() projection.Namespace {
 
 func (p *pass) apply(ctx context.Context, view *projection.View, supervisor Supervisor) (Status, error) {
 	p.before.Projected = true
+	if !p.session.knowsClasses() {
+		if err := p.syncCluster(ctx, p.record.Cluster); err != nil {
+			return p.failed(err)
+		}
+	}
 	own, err := p.service.classes(ctx, p.record.Settings.Storage)
 	if err != nil {
 		return p.failed(err)
 	}
 	objects, err := projection.Desired(p.projected(), projection.Supervisor{
 		Cluster: p.record.Cluster, MHzPerCore: supervisor.MHzPerCore, Administrators: p.service.config.Administrators,
-		Classes: p.sessions.get(p.record.Cluster).classesWith(own),
+		Classes: p.session.classesWith(own),
 	})
 	if err != nil {
 		return p.held("waits: " + err.Error()), nil // a host that tells is a change of the Supervisor

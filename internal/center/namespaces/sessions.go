@@ -112,6 +112,14 @@ func (s *session) swapClasses(classes map[string]string) bool {
 	return changed
 }
 
+// knowsClasses is false until the cluster was looked at: quotas made without its StorageClasses would let everything through.
+func (s *session) knowsClasses() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.classes != nil
+}
+
+// classesWith are the cluster's StorageClasses and a namespace's own, which may be newer.
 func (s *session) classesWith(own map[string]string) map[string]string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -50,8 +50,25 @@ func sections(object map[string]any) map[string]any {
 	for _, key := range []string{"apiVersion", "kind", "metadata", "status"} {
 		delete(s, key)
 	}
-	maps.DeleteFunc(s, func(_ string, v any) bool { return v == nil })
-	return s
+	return withoutEmpty(s)
+}
+
+// withoutEmpty leaves out what the API server leaves out.
+func withoutEmpty(m map[string]any) map[string]any {
+	full := map[string]any{}
+	for key, value := range m {
+		if inner, ok := value.(map[string]any); ok {
+			inner = withoutEmpty(inner)
+			if len(inner) == 0 {
+				continue
+			}
+			value = inner
+		}
+		if value != nil {
+			full[key] = value
+		}
+	}
+	return full
 }
 
 // corrected is the actual object with what makes it as it is to be. Applying leaves what others have added to a map, such as
