@@ -150,7 +150,7 @@ func (s *supervisorProcess) centerConfig() *clientrest.Config {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	if _, err := ca.Ensure(hostpki.Leaf{CertFile: s.file("center.crt"), KeyFile: s.file("center.key"), CommonName: namespaceapi.UserCenter, Organizations: []string{"pacific:admins"}, Client: true}); err != nil {
+	if _, err := ca.Ensure(hostpki.Leaf{CertFile: s.file("center.crt"), KeyFile: s.file("center.key"), CommonName: namespaceapi.UserCenter, Client: true}); err != nil {
 		s.t.Fatal(err)
 	}
 	return &clientrest.Config{

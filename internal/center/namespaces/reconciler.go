@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -16,6 +18,9 @@ import (
 
 // workers bring as many namespaces to their Supervisors at once.
 const workers = 8
+
+// supervisorsInterval is how often Supervisors are looked at beside their watch.
+const supervisorsInterval = 2 * time.Second
 
 // key is a namespace of a cluster, or with no name what belongs to the cluster itself.
 type key struct{ Cluster, Name string }
@@ -54,6 +59,7 @@ func (r *reconciler) run(ctx context.Context) error {
 		})
 	}
 	follow(r.service.config.Supervisors.Watch(ctx), r.seeSupervisors)
+	group.Go(func() error { return r.seeSupervisorsChange(ctx) })
 	follow(r.service.records.Watch(ctx), r.seeRecords)
 	follow(r.service.templates.Watch(ctx), r.seeClusters)
 	follow(r.service.selfService.Watch(ctx), r.seeClusters)
@@ -81,6 +87,33 @@ func (r *reconciler) seeUntilDone(ctx context.Context, see func(context.Context)
 func (r *reconciler) view(cluster string) *projection.View {
 	view, _ := r.sessions.get(cluster).current()
 	return view
+}
+
+// seeSupervisorsChange looks at what is told about Supervisors without a change of a record, such as the frequency of a host that
+// has just joined.
+func (r *reconciler) seeSupervisorsChange(ctx context.Context) error {
+	var before []Supervisor
+	ticker := time.NewTicker(supervisorsInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-ticker.C:
+		}
+		now, err := r.service.config.Supervisors.List(ctx)
+		if err != nil {
+			continue // the store is away; its watch signals when it is back
+		}
+		slices.SortFunc(now, func(a, b Supervisor) int { return strings.Compare(a.Cluster, b.Cluster) })
+		if slices.Equal(before, now) {
+			continue
+		}
+		before = now
+		if err := r.seeUntilDone(ctx, r.seeSupervisors); err != nil {
+			return err
+		}
+	}
 }
 
 func (r *reconciler) seeSupervisors(ctx context.Context) error {

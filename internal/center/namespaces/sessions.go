@@ -14,6 +14,9 @@ import (
 // sessionRetry is the pause between two tries to reach a Supervisor that cannot be reached, and how often it is asked why.
 const sessionRetry = 2 * time.Second
 
+// sessionLife is well below the life of center's certificate for a Supervisor, which is a day.
+const sessionLife = 8 * time.Hour
+
 // session with one Supervisor.
 type session struct {
 	incarnation string
@@ -164,8 +167,10 @@ func (r *reconciler) begin(ctx context.Context) func(Supervisor) *session {
 	}
 }
 
-// hold one view as long as it lasts.
+// hold one view as long as its credentials last.
 func (r *reconciler) hold(ctx context.Context, s *session, cluster string) {
+	ctx, cancel := context.WithTimeout(ctx, sessionLife)
+	defer cancel()
 	config, err := r.service.config.Supervisors.RESTConfig(ctx, cluster)
 	if err != nil {
 		klog.ErrorS(err, "Supervisor has no credentials for center; will try again", "cluster", cluster)
