@@ -32,7 +32,7 @@ func TestNetworkOnThisKernel(t *testing.T) {
 	}
 	run(t, "ip", "netns", "exec", l.Namespace("host-1"), "ping", "-c1", "-W2", l.HostAddress(2).String())
 	run(t, "ip", "netns", "exec", l.Namespace("host-2"), "ping", "-c1", "-W2", l.Gateway().String())
-	run(t, "ping", "-c1", "-W2", l.SupervisorAddress().String())
+	run(t, "ping", "-c1", "-W2", l.CenterAddress().String())
 	if err := Free(testID); err != nil {
 		t.Errorf("the instance is in its own way: %v", err)
 	}
@@ -46,28 +46,6 @@ func TestNetworkOnThisKernel(t *testing.T) {
 		if strings.Contains(out, l.Bridge()) || strings.Contains(out, l.Table()) {
 			t.Errorf("%v still shows the instance:\n%s", list, out)
 		}
-	}
-}
-
-func TestHalfANamespaceIsCompleted(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("needs root")
-	}
-	const name = "pacific-test-half"
-	if err := os.MkdirAll(namespaceDir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(namespaceDir+"/"+name, nil, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = deleteNamespace(name) })
-	ns, err := ensureNamespace(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ns.Close()
-	if _, ok := openNamespace(name); !ok {
-		t.Fatal("not a namespace")
 	}
 }
 

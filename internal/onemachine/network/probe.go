@@ -15,6 +15,7 @@ import (
 	"pacific/internal/dump"
 	"pacific/internal/onemachine/layout"
 	"pacific/internal/onemachine/plan"
+	"pacific/internal/wire"
 )
 
 // Probe tries, in a namespace that vanishes with the attempt, what a host needs of the kernel. Each error names one
@@ -40,10 +41,10 @@ func probeHere(ctx context.Context) []error {
 			errs = append(errs, fmt.Errorf("%s: %w", feature, err))
 		}
 	}
-	try("bridges (CONFIG_BRIDGE)", netlink.LinkAdd(&netlink.Bridge{LinkAttrs: attrs("probe-br")}))
-	try("veth pairs (CONFIG_VETH)", netlink.LinkAdd(&netlink.Veth{LinkAttrs: attrs("probe-a"), PeerName: "probe-b"}))
-	try("VXLAN (CONFIG_VXLAN)", netlink.LinkAdd(&netlink.Vxlan{LinkAttrs: attrs("probe-vx"), VxlanId: 1, Port: 4789, Learning: true}))
-	try("taps (CONFIG_TUN, /dev/net/tun)", netlink.LinkAdd(&netlink.Tuntap{LinkAttrs: attrs("probe-tap"), Mode: netlink.TUNTAP_MODE_TAP, NonPersist: true}))
+	try("bridges (CONFIG_BRIDGE)", netlink.LinkAdd(&netlink.Bridge{LinkAttrs: wire.Attrs("probe-br")}))
+	try("veth pairs (CONFIG_VETH)", netlink.LinkAdd(&netlink.Veth{LinkAttrs: wire.Attrs("probe-a"), PeerName: "probe-b"}))
+	try("VXLAN (CONFIG_VXLAN)", netlink.LinkAdd(&netlink.Vxlan{LinkAttrs: wire.Attrs("probe-vx"), VxlanId: 1, Port: 4789, Learning: true}))
+	try("taps (CONFIG_TUN, /dev/net/tun)", netlink.LinkAdd(&netlink.Tuntap{LinkAttrs: wire.Attrs("probe-tap"), Mode: netlink.TUNTAP_MODE_TAP, NonPersist: true}))
 	try("nftables with NAT and connection tracking (CONFIG_NF_TABLES, CONFIG_NFT_MASQ)", probeNFT(ctx))
 	return errs
 }

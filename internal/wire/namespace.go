@@ -1,4 +1,5 @@
-package network
+// Package wire makes network namespaces and wires between them and bridges.
+package wire
 
 import (
 	"errors"
@@ -16,13 +17,13 @@ import (
 // namespaceDir is where ip netns keeps its names.
 const namespaceDir = "/run/netns"
 
-// ensureNamespace opens the namespace of this name, and makes it if need be.
-func ensureNamespace(name string) (netns.NsHandle, error) {
-	if ns, ok := openNamespace(name); ok {
+// EnsureNamespace opens the namespace of this name, and makes it if need be.
+func EnsureNamespace(name string) (netns.NsHandle, error) {
+	if ns, ok := OpenNamespace(name); ok {
 		return ns, nil
 	}
 	// A name without a namespace is left behind when its maker dies half way, or where /run is on disk after a reboot.
-	if err := deleteNamespace(name); err != nil {
+	if err := DeleteNamespace(name); err != nil {
 		return netns.None(), err
 	}
 	if err := createNamespace(name); err != nil {
@@ -31,7 +32,8 @@ func ensureNamespace(name string) (netns.NsHandle, error) {
 	return netns.GetFromName(name)
 }
 
-func openNamespace(name string) (netns.NsHandle, bool) {
+// OpenNamespace opens one that is there.
+func OpenNamespace(name string) (netns.NsHandle, bool) {
 	var fs unix.Statfs_t
 	path := filepath.Join(namespaceDir, name)
 	if err := unix.Statfs(path, &fs); err != nil || fs.Type != unix.NSFS_MAGIC {
@@ -55,7 +57,8 @@ func createNamespace(name string) error {
 	return <-result
 }
 
-func deleteNamespace(name string) error {
+// DeleteNamespace deletes a name; the namespace lives on as long as somebody is in it.
+func DeleteNamespace(name string) error {
 	path := filepath.Join(namespaceDir, name)
 	for {
 		// More than one mount lies on the name when two made it at once.
@@ -73,8 +76,8 @@ func deleteNamespace(name string) error {
 	return nil
 }
 
-// namespacesWithPrefix lists names, whether or not they still stand for a namespace.
-func namespacesWithPrefix(prefix string) ([]string, error) {
+// NamespacesWithPrefix lists names, whether or not they still stand for a namespace.
+func NamespacesWithPrefix(prefix string) ([]string, error) {
 	entries, err := os.ReadDir(namespaceDir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
@@ -88,7 +91,7 @@ func namespacesWithPrefix(prefix string) ([]string, error) {
 	return names, nil
 }
 
-// Enter moves the calling thread, which must be locked, into a namespace made by [Apply].
+// Enter moves the calling thread, which must be locked, into a namespace of that name.
 func Enter(name string) error {
 	ns, err := netns.GetFromName(name)
 	if err != nil {

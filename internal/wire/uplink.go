@@ -1,4 +1,4 @@
-package network
+package wire
 
 import (
 	"bytes"
@@ -8,12 +8,11 @@ import (
 	"github.com/vishvananda/netlink"
 
 	"pacific/internal/dump"
-	"pacific/internal/onemachine/plan"
 )
 
 // ensureDevice is the device that has the machine's address: eth0, or the bridge with eth0 in it, by which the host's virtual machines
 // reach the wire too.
-func ensureDevice(m plan.Machine, inside *netlink.Handle) (netlink.Link, error) {
+func ensureDevice(m Machine, inside *netlink.Handle) (netlink.Link, error) {
 	eth0, err := inside.LinkByName("eth0")
 	if err != nil || m.Bridge == "" {
 		return eth0, err
@@ -25,10 +24,10 @@ func ensureDevice(m plan.Machine, inside *netlink.Handle) (netlink.Link, error) 
 	return bridge, nil
 }
 
-func ensureUplink(m plan.Machine, inside *netlink.Handle, eth0 netlink.Link) (netlink.Link, error) {
+func ensureUplink(m Machine, inside *netlink.Handle, eth0 netlink.Link) (netlink.Link, error) {
 	bridge, err := inside.LinkByName(m.Bridge)
 	if errors.As(err, &netlink.LinkNotFoundError{}) {
-		if err := inside.LinkAdd(&netlink.Bridge{LinkAttrs: attrs(m.Bridge)}); err != nil {
+		if err := inside.LinkAdd(&netlink.Bridge{LinkAttrs: Attrs(m.Bridge)}); err != nil {
 			return nil, err
 		}
 		bridge, err = inside.LinkByName(m.Bridge)
