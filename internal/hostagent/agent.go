@@ -130,6 +130,7 @@ func (a *Agent) obey(ctx context.Context, wanted *centerv1.Wanted, daemons chan<
 		}
 	}
 	note(a.Dir.saveWanted(wanted))
+	note(a.ensureMembers(wanted.GetMembers()))
 	// What is on disk starts first: a host whose center is away must not wait for it.
 	note(writeNode(a.Dir, a.config, wanted.GetNode()))
 	a.keep(ctx, wanted, daemons)
@@ -139,6 +140,7 @@ func (a *Agent) obey(ctx context.Context, wanted *centerv1.Wanted, daemons chan<
 		note(a.cordon(ctx, wanted))
 	}
 	a.keep(ctx, wanted, daemons)
+	note(a.dropMembers(wanted.GetMembers()))
 	return problems
 }
 
@@ -148,7 +150,7 @@ func (a *Agent) keep(ctx context.Context, wanted *centerv1.Wanted, daemons chan<
 	for _, p := range purposes(wanted) {
 		if _, err := pki.Certificate(a.Dir.cert(p)); err != nil && wanted.GetNode() != nil {
 			klog.InfoS("The node's daemons wait for a certificate", "certificate", p)
-			runnable = &centerv1.Wanted{Revision: wanted.GetRevision()}
+			runnable = &centerv1.Wanted{Revision: wanted.GetRevision(), Members: wanted.GetMembers()}
 			break
 		}
 	}

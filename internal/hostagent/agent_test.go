@@ -64,6 +64,10 @@ func (s *supervisor) Node(context.Context, hosts.Host) (*centerv1.Node, error) {
 	return &centerv1.Node{Server: s.url, Ca: s.ca.PEM(), ClusterDns: "10.96.0.10", ClusterDomain: "cluster.local", Registries: map[string][]byte{"10.0.0.1:5000": []byte("authority")}}, nil
 }
 
+func (s *supervisor) Members(context.Context, hosts.Host) ([]*centerv1.Member, error) {
+	return nil, nil
+}
+
 func (s *supervisor) Authority(context.Context, hosts.Host) (hosts.Signer, error) { return s.ca, nil }
 
 func authority(t *testing.T, dir, name string) *pki.CA {

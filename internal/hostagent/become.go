@@ -4,7 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"syscall"
+
+	"pacific/internal/wire"
 )
 
 // Become turns the calling process into a daemon of the host: it records itself and executes the program.
@@ -23,6 +26,13 @@ func Become(dir Dir, name string) error {
 		}
 		if _, err := os.Stat(d.Program); err != nil {
 			return fmt.Errorf("daemon %s: %w; install the programs there, or join again with another --bin-dir", name, err)
+		}
+		if d.Namespace != "" {
+			// A namespace belongs to a thread; the one that executes the program takes it along.
+			runtime.LockOSThread()
+			if err := wire.Enter(d.Namespace); err != nil {
+				return err
+			}
 		}
 		if err := c.Records().Become(name, d.Command()); err != nil {
 			return err

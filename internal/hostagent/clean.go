@@ -44,7 +44,7 @@ func (a *Agent) clean(ctx context.Context, daemons chan<- []keeper.Daemon) error
 	if remove == nil {
 		remove = removeKernelObjects
 	}
-	return errors.Join(a.stop(), remove(ctx, a.Dir, a.config), a.removeFiles())
+	return errors.Join(a.stop(), a.dropMembers(nil), remove(ctx, a.Dir, a.config), a.removeFiles())
 }
 
 func hand(ctx context.Context, to chan<- []keeper.Daemon, daemons []keeper.Daemon) error {

@@ -44,18 +44,20 @@ type Config struct {
 	Prefix       string `json:"prefix,omitempty"`
 	CgroupParent string `json:"cgroupParent"`
 	Interface    string `json:"interface"` // that carries Address
-	// ManagementBridge is Interface where that is a bridge, which virtual machines can share.
+	// ManagementBridge has the uplink of the management network; control plane members are on it. Empty for a host that has none.
 	ManagementBridge string `json:"managementBridge,omitempty"`
-	Accelerator      string `json:"accelerator"`
-	CPUs             int    `json:"cpus"`
-	MemoryBytes      int64  `json:"memoryBytes"`
+	// NamespacePrefix begins the names of the network namespaces that the agent makes.
+	NamespacePrefix string `json:"namespacePrefix"`
+	Accelerator     string `json:"accelerator"`
+	CPUs            int    `json:"cpus"`
+	MemoryBytes     int64  `json:"memoryBytes"`
 }
 
 // DefaultConfig is that of a machine that is a host and nothing else.
 func DefaultConfig() Config {
 	return Config{
 		BinDir: "/usr/lib/pacific", RunDir: "/run/pacific/host", RecordDir: "/run/pacific/host-daemons", LogDir: "/var/log/pacific",
-		CgroupParent: "/pacific", Accelerator: "auto",
+		CgroupParent: "/pacific", NamespacePrefix: "pacific-", Accelerator: "auto",
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 
 	centerv1 "pacific/api/center/v1"
 	"pacific/internal/keeper"
@@ -28,13 +29,16 @@ var kinds = []string{hostd, spherelet, dataplane}
 
 // owns tells whether a daemon is one of this host's.
 func (c Config) owns(name string) bool {
-	return slices.ContainsFunc(kinds, func(kind string) bool { return name == c.Prefix+kind })
+	return strings.HasPrefix(name, c.Prefix+memberPrefix) || slices.ContainsFunc(kinds, func(kind string) bool { return name == c.Prefix+kind })
 }
 
 // Daemons that the host runs, in start order, when center wants this. The agent starts those whose certificates are there.
 func Daemons(dir Dir, c Config, wanted *centerv1.Wanted) []keeper.Daemon {
 	p := planner{dir, c}
 	daemons := []keeper.Daemon{p.hostd()}
+	for _, m := range wanted.GetMembers() {
+		daemons = append(daemons, p.member(m))
+	}
 	if node := wanted.GetNode(); node != nil {
 		daemons = append(daemons, p.spherelet(node), p.dataplane())
 	}
@@ -88,11 +92,11 @@ func (p planner) hostd() keeper.Daemon {
 		"--client-ca=" + p.dir.hostCA(),
 		"--accelerator=" + p.Accelerator,
 	}
-	if p.ManagementBridge != "" {
-		args = append(args, "--management-bridge="+p.ManagementBridge)
-	}
 	if p.CPUs > 0 {
 		args = append(args, "--cpus="+strconv.Itoa(p.CPUs))
+	}
+	if p.ManagementBridge != "" {
+		args = append(args, "--management-bridge="+p.ManagementBridge)
 	}
 	if p.MemoryBytes > 0 {
 		args = append(args, "--memory="+strconv.FormatInt(p.MemoryBytes, 10))

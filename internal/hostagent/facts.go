@@ -112,6 +112,7 @@ func (a *Agent) report(ctx context.Context) *centerv1.Report {
 		return report
 	}
 	report.Facts = a.facts(ctx)
+	report.Members = a.Dir.Members()
 	report.Certificates = a.Dir.certificates(wanted, time.Now())
 	for _, d := range Daemons(a.Dir, a.config, wanted) {
 		state := &centerv1.Daemon{Name: strings.TrimPrefix(d.Name, a.config.Prefix)}

@@ -7,6 +7,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
@@ -158,4 +159,21 @@ func readCertificate(file string) (*x509.Certificate, error) {
 		return nil, fmt.Errorf("%s holds no PEM block", file)
 	}
 	return x509.ParseCertificate(block.Bytes)
+}
+
+// ParseCA reads an authority from PEM blocks.
+func ParseCA(certificate, key []byte) (*CA, error) {
+	pair, err := tls.X509KeyPair(certificate, key)
+	if err != nil {
+		return nil, fmt.Errorf("certificate authority: %w", err)
+	}
+	cert, err := x509.ParseCertificate(pair.Certificate[0])
+	if err != nil {
+		return nil, fmt.Errorf("certificate authority: %w", err)
+	}
+	signer, ok := pair.PrivateKey.(crypto.Signer)
+	if !ok || !cert.IsCA {
+		return nil, errors.New("certificate authority: the certificate is not an authority's")
+	}
+	return &CA{cert: cert, key: signer, now: time.Now}, nil
 }

@@ -143,3 +143,17 @@ func (ca *CA) Pool() *x509.CertPool {
 	pool.AddCert(ca.cert)
 	return pool
 }
+
+// Issue makes a key and a certificate for it, both PEM, that are in memory only.
+func (ca *CA) Issue(leaf Leaf, life time.Duration) (certificate, key []byte, err error) {
+	signer, key, err := NewKey()
+	if err != nil {
+		return nil, nil, err
+	}
+	request, err := Request(signer)
+	if err != nil {
+		return nil, nil, err
+	}
+	certificate, err = ca.Sign(request, leaf, life)
+	return certificate, key, err
+}

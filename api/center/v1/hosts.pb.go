@@ -444,6 +444,7 @@ type Report struct {
 	Revision      string                 `protobuf:"bytes,4,opt,name=revision,proto3" json:"revision,omitempty"` // of the wanted state that the agent follows; empty before it has one
 	Removed       bool                   `protobuf:"varint,5,opt,name=removed,proto3" json:"removed,omitempty"`  // all that was on the host is deleted; the agent's last words
 	Problems      []string               `protobuf:"bytes,6,rep,name=problems,proto3" json:"problems,omitempty"` // that keep the host from what is wanted, for people
+	Members       []string               `protobuf:"bytes,7,rep,name=members,proto3" json:"members,omitempty"`   // control plane members that the host has as processes, running or not
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -516,6 +517,13 @@ func (x *Report) GetRemoved() bool {
 func (x *Report) GetProblems() []string {
 	if x != nil {
 		return x.Problems
+	}
+	return nil
+}
+
+func (x *Report) GetMembers() []string {
+	if x != nil {
+		return x.Members
 	}
 	return nil
 }
@@ -796,6 +804,7 @@ type Wanted struct {
 	Node          *Node                  `protobuf:"bytes,2,opt,name=node,proto3" json:"node,omitempty"`                // the spherelet bundle; unset where the cluster is no Supervisor
 	Maintenance   bool                   `protobuf:"varint,3,opt,name=maintenance,proto3" json:"maintenance,omitempty"` // the node takes no new pods
 	Removed       bool                   `protobuf:"varint,4,opt,name=removed,proto3" json:"removed,omitempty"`         // the host belongs to center no more: end and delete everything
+	Members       []*Member              `protobuf:"bytes,5,rep,name=members,proto3" json:"members,omitempty"`          // that run here as processes; others are deleted with their data
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -858,6 +867,82 @@ func (x *Wanted) GetRemoved() bool {
 	return false
 }
 
+func (x *Wanted) GetMembers() []*Member {
+	if x != nil {
+		return x.Members
+	}
+	return nil
+}
+
+// Member is one of a Supervisor's control plane that runs as a process, in a network namespace of its own on the management network.
+type Member struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`       // e.g. control-plane-1
+	Address       string                 `protobuf:"bytes,2,opt,name=address,proto3" json:"address,omitempty"` // with the length of the network's prefix
+	Gateway       string                 `protobuf:"bytes,3,opt,name=gateway,proto3" json:"gateway,omitempty"` // empty for none
+	Config        []byte                 `protobuf:"bytes,4,opt,name=config,proto3" json:"config,omitempty"`   // of the supervisor program, without its data directory; it holds secrets
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Member) Reset() {
+	*x = Member{}
+	mi := &file_center_v1_hosts_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Member) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Member) ProtoMessage() {}
+
+func (x *Member) ProtoReflect() protoreflect.Message {
+	mi := &file_center_v1_hosts_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Member.ProtoReflect.Descriptor instead.
+func (*Member) Descriptor() ([]byte, []int) {
+	return file_center_v1_hosts_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *Member) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Member) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *Member) GetGateway() string {
+	if x != nil {
+		return x.Gateway
+	}
+	return ""
+}
+
+func (x *Member) GetConfig() []byte {
+	if x != nil {
+		return x.Config
+	}
+	return nil
+}
+
 // Node is what spherelet and dataplane need to make the host a node of a Supervisor.
 type Node struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -872,7 +957,7 @@ type Node struct {
 
 func (x *Node) Reset() {
 	*x = Node{}
-	mi := &file_center_v1_hosts_proto_msgTypes[11]
+	mi := &file_center_v1_hosts_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -884,7 +969,7 @@ func (x *Node) String() string {
 func (*Node) ProtoMessage() {}
 
 func (x *Node) ProtoReflect() protoreflect.Message {
-	mi := &file_center_v1_hosts_proto_msgTypes[11]
+	mi := &file_center_v1_hosts_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -897,7 +982,7 @@ func (x *Node) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Node.ProtoReflect.Descriptor instead.
 func (*Node) Descriptor() ([]byte, []int) {
-	return file_center_v1_hosts_proto_rawDescGZIP(), []int{11}
+	return file_center_v1_hosts_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Node) GetServer() string {
@@ -961,14 +1046,15 @@ const file_center_v1_hosts_proto_rawDesc = "" +
 	"\arequest\x18\x02 \x01(\fR\arequest\"e\n" +
 	"\vCertificate\x124\n" +
 	"\apurpose\x18\x01 \x01(\x0e2\x1a.pacific.center.v1.PurposeR\apurpose\x12 \n" +
-	"\vcertificate\x18\x02 \x01(\fR\vcertificate\"\x88\x02\n" +
+	"\vcertificate\x18\x02 \x01(\fR\vcertificate\"\xa2\x02\n" +
 	"\x06Report\x12.\n" +
 	"\x05facts\x18\x01 \x01(\v2\x18.pacific.center.v1.FactsR\x05facts\x123\n" +
 	"\adaemons\x18\x02 \x03(\v2\x19.pacific.center.v1.DaemonR\adaemons\x12G\n" +
 	"\fcertificates\x18\x03 \x03(\v2#.pacific.center.v1.CertificateStateR\fcertificates\x12\x1a\n" +
 	"\brevision\x18\x04 \x01(\tR\brevision\x12\x18\n" +
 	"\aremoved\x18\x05 \x01(\bR\aremoved\x12\x1a\n" +
-	"\bproblems\x18\x06 \x03(\tR\bproblems\"\xbf\x03\n" +
+	"\bproblems\x18\x06 \x03(\tR\bproblems\x12\x18\n" +
+	"\amembers\x18\a \x03(\tR\amembers\"\xbf\x03\n" +
 	"\x05Facts\x12\x16\n" +
 	"\x06kernel\x18\x01 \x01(\tR\x06kernel\x12)\n" +
 	"\x10operating_system\x18\x02 \x01(\tR\x0foperatingSystem\x12#\n" +
@@ -993,12 +1079,18 @@ const file_center_v1_hosts_proto_rawDesc = "" +
 	"\x05build\x18\x05 \x01(\tR\x05build\"\x81\x01\n" +
 	"\x10CertificateState\x124\n" +
 	"\apurpose\x18\x01 \x01(\x0e2\x1a.pacific.center.v1.PurposeR\apurpose\x127\n" +
-	"\tnot_after\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\bnotAfter\"\x8d\x01\n" +
+	"\tnot_after\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\bnotAfter\"\xc2\x01\n" +
 	"\x06Wanted\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\tR\brevision\x12+\n" +
 	"\x04node\x18\x02 \x01(\v2\x17.pacific.center.v1.NodeR\x04node\x12 \n" +
 	"\vmaintenance\x18\x03 \x01(\bR\vmaintenance\x12\x18\n" +
-	"\aremoved\x18\x04 \x01(\bR\aremoved\"\xfe\x01\n" +
+	"\aremoved\x18\x04 \x01(\bR\aremoved\x123\n" +
+	"\amembers\x18\x05 \x03(\v2\x19.pacific.center.v1.MemberR\amembers\"h\n" +
+	"\x06Member\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
+	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x18\n" +
+	"\agateway\x18\x03 \x01(\tR\agateway\x12\x16\n" +
+	"\x06config\x18\x04 \x01(\fR\x06config\"\xfe\x01\n" +
 	"\x04Node\x12\x16\n" +
 	"\x06server\x18\x01 \x01(\tR\x06server\x12\x0e\n" +
 	"\x02ca\x18\x02 \x01(\fR\x02ca\x12\x1f\n" +
@@ -1037,7 +1129,7 @@ func file_center_v1_hosts_proto_rawDescGZIP() []byte {
 }
 
 var file_center_v1_hosts_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_center_v1_hosts_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_center_v1_hosts_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_center_v1_hosts_proto_goTypes = []any{
 	(Purpose)(0),                  // 0: pacific.center.v1.Purpose
 	(*JoinRequest)(nil),           // 1: pacific.center.v1.JoinRequest
@@ -1051,9 +1143,10 @@ var file_center_v1_hosts_proto_goTypes = []any{
 	(*Daemon)(nil),                // 9: pacific.center.v1.Daemon
 	(*CertificateState)(nil),      // 10: pacific.center.v1.CertificateState
 	(*Wanted)(nil),                // 11: pacific.center.v1.Wanted
-	(*Node)(nil),                  // 12: pacific.center.v1.Node
-	nil,                           // 13: pacific.center.v1.Node.RegistriesEntry
-	(*timestamppb.Timestamp)(nil), // 14: google.protobuf.Timestamp
+	(*Member)(nil),                // 12: pacific.center.v1.Member
+	(*Node)(nil),                  // 13: pacific.center.v1.Node
+	nil,                           // 14: pacific.center.v1.Node.RegistriesEntry
+	(*timestamppb.Timestamp)(nil), // 15: google.protobuf.Timestamp
 }
 var file_center_v1_hosts_proto_depIdxs = []int32{
 	8,  // 0: pacific.center.v1.JoinRequest.facts:type_name -> pacific.center.v1.Facts
@@ -1067,20 +1160,21 @@ var file_center_v1_hosts_proto_depIdxs = []int32{
 	9,  // 8: pacific.center.v1.Report.daemons:type_name -> pacific.center.v1.Daemon
 	10, // 9: pacific.center.v1.Report.certificates:type_name -> pacific.center.v1.CertificateState
 	0,  // 10: pacific.center.v1.CertificateState.purpose:type_name -> pacific.center.v1.Purpose
-	14, // 11: pacific.center.v1.CertificateState.not_after:type_name -> google.protobuf.Timestamp
-	12, // 12: pacific.center.v1.Wanted.node:type_name -> pacific.center.v1.Node
-	13, // 13: pacific.center.v1.Node.registries:type_name -> pacific.center.v1.Node.RegistriesEntry
-	1,  // 14: pacific.center.v1.Hosts.Join:input_type -> pacific.center.v1.JoinRequest
-	3,  // 15: pacific.center.v1.Hosts.Certify:input_type -> pacific.center.v1.CertifyRequest
-	7,  // 16: pacific.center.v1.Hosts.Session:input_type -> pacific.center.v1.Report
-	2,  // 17: pacific.center.v1.Hosts.Join:output_type -> pacific.center.v1.JoinResponse
-	4,  // 18: pacific.center.v1.Hosts.Certify:output_type -> pacific.center.v1.CertifyResponse
-	11, // 19: pacific.center.v1.Hosts.Session:output_type -> pacific.center.v1.Wanted
-	17, // [17:20] is the sub-list for method output_type
-	14, // [14:17] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	15, // 11: pacific.center.v1.CertificateState.not_after:type_name -> google.protobuf.Timestamp
+	13, // 12: pacific.center.v1.Wanted.node:type_name -> pacific.center.v1.Node
+	12, // 13: pacific.center.v1.Wanted.members:type_name -> pacific.center.v1.Member
+	14, // 14: pacific.center.v1.Node.registries:type_name -> pacific.center.v1.Node.RegistriesEntry
+	1,  // 15: pacific.center.v1.Hosts.Join:input_type -> pacific.center.v1.JoinRequest
+	3,  // 16: pacific.center.v1.Hosts.Certify:input_type -> pacific.center.v1.CertifyRequest
+	7,  // 17: pacific.center.v1.Hosts.Session:input_type -> pacific.center.v1.Report
+	2,  // 18: pacific.center.v1.Hosts.Join:output_type -> pacific.center.v1.JoinResponse
+	4,  // 19: pacific.center.v1.Hosts.Certify:output_type -> pacific.center.v1.CertifyResponse
+	11, // 20: pacific.center.v1.Hosts.Session:output_type -> pacific.center.v1.Wanted
+	18, // [18:21] is the sub-list for method output_type
+	15, // [15:18] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_center_v1_hosts_proto_init() }
@@ -1094,7 +1188,7 @@ func file_center_v1_hosts_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_center_v1_hosts_proto_rawDesc), len(file_center_v1_hosts_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   13,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -38,6 +38,8 @@ const (
 type Supervisors interface {
 	// Node is what makes the host a node; nil while its cluster is no Supervisor, or has no API yet.
 	Node(context.Context, Host) (*centerv1.Node, error)
+	// Members are the control plane members that run on the host as processes.
+	Members(context.Context, Host) ([]*centerv1.Member, error)
 	// Authority signs what the host needs as a node; nil where Node is.
 	Authority(context.Context, Host) (Signer, error)
 }

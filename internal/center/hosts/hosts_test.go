@@ -56,6 +56,8 @@ func (s *oneSupervisor) Node(context.Context, Host) (*centerv1.Node, error) {
 	return &centerv1.Node{Server: "https://10.0.0.2:6443", Ca: s.ca.PEM(), ClusterDns: "10.96.0.10", ClusterDomain: "cluster.local"}, nil
 }
 
+func (s *oneSupervisor) Members(context.Context, Host) ([]*centerv1.Member, error) { return nil, nil }
+
 func (s *oneSupervisor) Authority(context.Context, Host) (Signer, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

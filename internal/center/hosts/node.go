@@ -2,19 +2,13 @@ package hosts
 
 import (
 	"context"
-	"crypto/tls"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"time"
 
 	"k8s.io/klog/v2"
 
-	podapi "pacific/api/pod"
 	"pacific/internal/center/store"
-	"pacific/internal/pki"
 )
 
 // NodeRemover is what [Supervisors] may be too.
@@ -64,81 +58,4 @@ func (h *Hosts) nodeRemover(ctx context.Context) {
 		case <-ticker.C:
 		}
 	}
-}
-
-// RemoveNode implements [NodeRemover].
-func (s OneSupervisor) RemoveNode(ctx context.Context, name string) error {
-	return s.call(ctx, http.MethodDelete, "/api/v1/nodes/"+name, nil)
-}
-
-// PodAddresses are the addresses of the Supervisor's pods, by the id of their machine.
-func (s OneSupervisor) PodAddresses(ctx context.Context) (map[string]string, error) {
-	var pods struct {
-		Items []struct {
-			Metadata struct {
-				UID string `json:"uid"`
-			} `json:"metadata"`
-			Status struct {
-				PodIP string `json:"podIP"`
-			} `json:"status"`
-		} `json:"items"`
-	}
-	err := s.call(ctx, http.MethodGet, "/api/v1/pods?resourceVersion=0", &pods)
-	addresses := map[string]string{}
-	for _, pod := range pods.Items {
-		addresses[podapi.MachineID(pod.Metadata.UID)] = pod.Status.PodIP
-	}
-	return addresses, err
-}
-
-// call is one of the Kubernetes API, by a certificate that lives for it. Where there is no Supervisor, or no such object, nothing
-// happens.
-func (s OneSupervisor) call(ctx context.Context, method, path string, into any) error {
-	ca, err := s.load()
-	if err != nil || ca == nil {
-		return err
-	}
-	config, err := administrator(ca)
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, method, s.Server+path, nil)
-	if err != nil {
-		return err
-	}
-	client := http.Client{Transport: &http.Transport{TLSClientConfig: config, DisableKeepAlives: true}}
-	response, err := client.Do(request)
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
-	switch {
-	case response.StatusCode == http.StatusNotFound:
-		return nil
-	case response.StatusCode != http.StatusOK:
-		text, _ := io.ReadAll(io.LimitReader(response.Body, 1<<10))
-		return fmt.Errorf("%s: %s", response.Status, text)
-	case into == nil:
-		return nil
-	}
-	return json.NewDecoder(response.Body).Decode(into)
-}
-
-func administrator(ca *pki.CA) (*tls.Config, error) {
-	key, text, err := pki.NewKey()
-	if err != nil {
-		return nil, err
-	}
-	request, err := pki.Request(key)
-	if err != nil {
-		return nil, err
-	}
-	cert, err := ca.Sign(request, pki.Leaf{CommonName: "pacific:center", Organizations: []string{"pacific:admins"}, Client: true}, 10*time.Minute)
-	if err != nil {
-		return nil, err
-	}
-	pair, err := tls.X509KeyPair(cert, text)
-	return &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: ca.Pool(), Certificates: []tls.Certificate{pair}}, err
 }

@@ -205,7 +205,11 @@ func (h *Hosts) wanted(ctx context.Context, id string) (*centerv1.Wanted, error)
 	if err != nil {
 		return nil, status.Errorf(codes.Unavailable, "host %s: its Supervisor: %v", host.Name, err)
 	}
-	return revised(&centerv1.Wanted{Node: node, Maintenance: host.Maintenance, Removed: host.Removing}), nil
+	members, err := h.config.Supervisors.Members(ctx, host)
+	if err != nil {
+		return nil, status.Errorf(codes.Unavailable, "host %s: its control plane members: %v", host.Name, err)
+	}
+	return revised(&centerv1.Wanted{Node: node, Members: members, Maintenance: host.Maintenance, Removed: host.Removing}), nil
 }
 
 // revised sets the revision, a hash of all else.
