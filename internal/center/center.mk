@@ -1,2 +1,2 @@
 bin/center: FORCE
-	go build -o $@ ./cmd/center
+	go build -ldflags '$(KUBERNETES_STAMP)' -o $@ ./cmd/center

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/spf13/pflag"
+	"k8s.io/klog/v2"
 
 	"pacific/internal/center/hosts"
 	"pacific/internal/center/store"
@@ -34,8 +35,8 @@ type Config struct {
 	AdministratorPasswordFile string
 	// HostCACert and HostCAKey are the hosts' authority, where it is not center's own.
 	HostCACert, HostCAKey string
-	// Supervisor that runs already.
-	Supervisor hosts.OneSupervisor
+	// RegistryConfig is a directory of registries' authorities, <host:port>/ca.crt, or "".
+	RegistryConfig string
 }
 
 // AddFlags binds the configuration to flags.
@@ -47,12 +48,7 @@ func (c *Config) AddFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&c.AdministratorPasswordFile, "administrator-password-file", "", "file that gets the administrator's first password, 0600; without it the password is printed once")
 	flags.StringVar(&c.HostCACert, "host-ca-cert", "", "certificate of the hosts' authority; without it center makes its own")
 	flags.StringVar(&c.HostCAKey, "host-ca-key", "", "key of --host-ca-cert")
-	flags.StringVar(&c.Supervisor.Server, "supervisor-server", "", "URL of the Kubernetes API of a Supervisor that runs already, for all hosts")
-	flags.StringVar(&c.Supervisor.CACert, "supervisor-ca-cert", "", "certificate of the authority of --supervisor-server")
-	flags.StringVar(&c.Supervisor.CAKey, "supervisor-ca-key", "", "key of --supervisor-ca-cert")
-	flags.StringVar(&c.Supervisor.ClusterDNS, "supervisor-cluster-dns", "10.96.0.10", "address of the DNS Service of --supervisor-server")
-	flags.StringVar(&c.Supervisor.ClusterDomain, "supervisor-cluster-domain", "cluster.local", "domain of the Services of --supervisor-server")
-	flags.StringVar(&c.Supervisor.RegistryConfig, "registry-config", "", "directory of registries' authorities for all hosts, <host:port>/ca.crt")
+	flags.StringVar(&c.RegistryConfig, "registry-config", "", "directory of registries' authorities for all hosts, <host:port>/ca.crt")
 	flags.StringSliceVar(&c.Etcd.Endpoints, "etcd-endpoint", nil, "https URL of an etcd to keep the state in; without it center runs its own")
 	flags.StringVar(&c.Etcd.CA, "etcd-ca", "", "certificate authority of --etcd-endpoint")
 	flags.StringVar(&c.Etcd.Cert, "etcd-cert", "", "client certificate for --etcd-endpoint")
@@ -72,9 +68,6 @@ func (c *Config) validate() error {
 	}
 	if (c.HostCACert == "") != (c.HostCAKey == "") {
 		errs = append(errs, errors.New("--host-ca-cert and --host-ca-key go together"))
-	}
-	if c.Supervisor.Server != "" && (c.Supervisor.CACert == "" || c.Supervisor.CAKey == "") {
-		errs = append(errs, errors.New("--supervisor-server needs --supervisor-ca-cert and --supervisor-ca-key, by which center signs the certificates of nodes"))
 	}
 	if len(c.Etcd.Endpoints) > 0 {
 		errs = append(errs, c.Etcd.Validate())
@@ -114,6 +107,9 @@ func (c *Config) hostCA() (cert, key string) {
 func (l Layout) Serving() (cert, key string) { return l.pki("center.crt"), l.pki("center.key") }
 
 // url by which clients reach center.
+// issuer of the tokens by which people sign in at Supervisors.
+func (c *Config) issuer() string { return c.url() + "/openidconnect" }
+
 func (c *Config) url() string { return (&url.URL{Scheme: "https", Host: hostOf(c.Address)}).String() }
 
 func hostOf(ip net.IP) string {
@@ -130,4 +126,13 @@ func (c *Config) leaves() []pki.Leaf {
 		CertFile: cert, KeyFile: key, CommonName: "center", DNSNames: append([]string{"center"}, c.Names...),
 		IPs: []net.IP{c.Address}, Server: true,
 	}}
+}
+
+// registries are the authorities for all hosts. A directory that cannot be read now is read again at the next look.
+func (c *Config) registries() map[string][]byte {
+	registries, err := hosts.Registries(c.RegistryConfig)
+	if err != nil {
+		klog.ErrorS(err, "Cannot read the registries' authorities")
+	}
+	return registries
 }

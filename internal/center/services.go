@@ -15,11 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"pacific/internal/center/audit"
-	"pacific/internal/center/hosts"
 	"pacific/internal/center/inventory"
-	"pacific/internal/center/machines"
-	"pacific/internal/center/placement/advisor"
-	placementfleet "pacific/internal/center/placement/fleet"
 	"pacific/internal/center/rest"
 	"pacific/internal/center/sso"
 	"pacific/internal/center/store"
@@ -65,11 +61,11 @@ func (s *services) Run(ctx context.Context, ready func()) error {
 	if err != nil {
 		return err
 	}
-	parts, err := s.parts(records)
+	parts, err := s.parts(ctx, records, signOn)
 	if err != nil {
 		return err
 	}
-	return s.serve(ctx, ready, listener, log, signOn, append([]part{signOn, s.tokens(records, signOn)}, parts...))
+	return s.serve(ctx, ready, listener, log, signOn, parts)
 }
 
 func (s *services) open(ctx context.Context) (*store.Store, error) {
@@ -94,34 +90,6 @@ func (s *services) signOn(ctx context.Context, records *store.Store) (*sso.Servi
 	})
 }
 
-// parts in the order in which they were built.
-func (s *services) parts(records *store.Store) ([]part, error) {
-	fleet, err := s.hosts(records)
-	if err != nil {
-		return nil, err
-	}
-	inventory := machines.New(records, fleet)
-	inventory.Addresses = s.config.Supervisor.PodAddresses
-	return []part{fleet, inventory, advisor.New(records, placementfleet.New(records, fleet))}, nil
-}
-
-func (s *services) hosts(records *store.Store) (*hosts.Hosts, error) {
-	layout := Layout{s.config.DataDir}
-	centerCA, err := pki.LoadCA(layout.CA())
-	if err != nil {
-		return nil, err
-	}
-	hostCA, err := pki.LoadCA(s.config.hostCA())
-	if err != nil {
-		return nil, err
-	}
-	cert, key := layout.Serving()
-	return hosts.New(hosts.Config{
-		Store: records, Listen: net.JoinHostPort(s.config.Address.String(), strconv.Itoa(HostsPort)),
-		Cert: cert, Key: key, CenterCA: centerCA, HostCA: hostCA, ClientDir: layout.pki(""), Supervisors: s.config.Supervisor,
-	})
-}
-
 func (s *services) listen() (net.Listener, error) {
 	cert, key := Layout{s.config.DataDir}.Serving()
 	config, err := pki.ServerConfig(cert, key, "")
@@ -136,18 +104,22 @@ func (s *services) listen() (net.Listener, error) {
 	return tls.NewListener(listener, config), nil
 }
 
-func (s *services) serve(ctx context.Context, ready func(), listener net.Listener, log *audit.Log, signOn rest.Authenticator, parts []part) error {
+func (s *services) serve(ctx context.Context, ready func(), listener net.Listener, log *audit.Log, signOn rest.Authenticator, parts parts) error {
 	var routes []rest.Route
-	for _, p := range parts {
+	for _, p := range parts.all {
 		routes = append(routes, p.Routes()...)
 	}
+	api := rest.NewServer(signOn, log, routes)
+	for _, pattern := range parts.soap.Patterns() {
+		api.Handle(pattern, parts.soap)
+	}
 	server := http.Server{
-		Handler:           rest.NewServer(signOn, log, routes),
+		Handler:           api,
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	for _, p := range parts {
+	for _, p := range parts.all {
 		group.Go(func() error { return p.Run(ctx) })
 	}
 	group.Go(func() error {

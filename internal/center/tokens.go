@@ -13,7 +13,7 @@ import (
 // tokens is the Token Exchange Service.
 func (s *services) tokens(records *store.Store, signOn *sso.Service) *exchange.Service {
 	return exchange.New(exchange.Config{
-		Store: records, Issuer: s.config.url() + "/openidconnect",
+		Store: records, Issuer: s.config.issuer(),
 		Verifier: exchange.BySignOn(signOn), Audiences: clusters{inventory.Clusters(records)},
 	})
 }

@@ -139,6 +139,21 @@ func (s *Service) UsedBy(ctx context.Context, vmClass string) ([]string, error) 
 	})
 }
 
+// ClassUsers lists the namespaces by the VM classes that they were given.
+func (s *Service) ClassUsers(ctx context.Context) (map[string][]string, error) {
+	items, err := s.records.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	users := map[string][]string{}
+	for _, item := range items {
+		for _, class := range item.Value.Settings.VMService.VMClasses {
+			users[class] = append(users[class], item.ID)
+		}
+	}
+	return users, nil
+}
+
 func (s *Service) having(ctx context.Context, has func(spec.Settings) bool) ([]string, error) {
 	items, err := s.records.List(ctx)
 	if err != nil {

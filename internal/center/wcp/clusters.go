@@ -203,7 +203,7 @@ func (s *Service) Enable(ctx context.Context, cluster string, spec EnableSpec) e
 
 // roomFor demands the hosts that the control plane takes, so that a mistake shows at once.
 func (s *Service) roomFor(ctx context.Context, cluster string, plan Plan) error {
-	hosts, err := s.fleet.Hosts(ctx, cluster)
+	hosts, err := s.config.Fleet.Hosts(ctx, cluster)
 	if err != nil {
 		return err
 	}

@@ -24,7 +24,7 @@ func (s *Service) compatibility(r *rest.Request) (any, error) {
 	all := []compatibility{}
 	for _, item := range items {
 		one := compatibility{Cluster: item.ID, Reasons: []details{}}
-		hosts, err := s.fleet.Hosts(r.Context(), item.ID)
+		hosts, err := s.config.Fleet.Hosts(r.Context(), item.ID)
 		if err != nil {
 			return nil, err
 		}

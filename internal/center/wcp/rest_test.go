@@ -17,7 +17,9 @@ import (
 
 type fleet []Host
 
-func (f fleet) Hosts(context.Context, string) ([]Host, error) { return f, nil }
+func (f fleet) Hosts(context.Context, string) ([]Host, error)   { return f, nil }
+func (f fleet) Nodes(context.Context, string) ([]string, error) { return nil, nil }
+func (f fleet) Stats(context.Context, string) (Stats, error)    { return Stats{}, nil }
 
 type admin struct{}
 
@@ -40,9 +42,9 @@ func newAPI(t *testing.T, hosts ...Host) *api {
 	if err := inventory.EnsureDefault(t.Context(), s); err != nil {
 		t.Fatal(err)
 	}
-	service := New(s, fleet(hosts), "v1.36.3")
+	service := New(Config{Store: s, Fleet: fleet(hosts), Version: "v1.36.3"})
 	for range 2 {
-		if err := service.EnsureBuiltin(t.Context(), s); err != nil {
+		if err := service.EnsureBuiltin(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -38,7 +38,7 @@ func (s *Service) software(r *rest.Request) (any, error) {
 
 func (s *Service) softwareSummary(id, name string, supervisor Supervisor) softwareSummary {
 	summary := softwareSummary{
-		Cluster: id, ClusterName: name, CurrentVersion: s.version, AvailableVersions: []string{},
+		Cluster: id, ClusterName: name, CurrentVersion: s.config.Version, AvailableVersions: []string{},
 		LastUpgraded: supervisor.Enabled, State: "READY",
 	}
 	if !supervisor.Running {
@@ -57,5 +57,5 @@ func (s *Service) softwareOf(r *rest.Request) (any, error) {
 
 // versions that center can bring to a Supervisor: the one that it was built with.
 func (s *Service) versions(*rest.Request) (any, error) {
-	return []map[string]any{{"version": s.version, "name": "Kubernetes " + s.version, "description": "Supervisor with Kubernetes " + s.version}}, nil
+	return []map[string]any{{"version": s.config.Version, "name": "Kubernetes " + s.config.Version, "description": "Supervisor with Kubernetes " + s.config.Version}}, nil
 }

@@ -2,6 +2,7 @@ package wcp
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -19,7 +20,7 @@ type Facts struct {
 	Etcd []EtcdMember
 	// API says why the Kubernetes API does not answer at the floating address; empty when it does.
 	API string
-	// Nodes says why a host's node is not Ready, by host; empty for one that is.
+	// Nodes says why a host's node is not Ready, by host; empty for one that is. One that is not here has no spherelet bundle.
 	Nodes map[string]string
 	// Namespaces that must go before a Supervisor is removed.
 	Namespaces []string
@@ -68,14 +69,12 @@ type ActionKind string
 
 // Kinds of actions.
 const (
-	Deploy      ActionKind = "deploy"       // make the member run on its host
-	AddLearner  ActionKind = "add-learner"  // to etcd
-	Promote     ActionKind = "promote"      // in etcd
-	RemoveEtcd  ActionKind = "remove-etcd"  // from etcd
-	Undeploy    ActionKind = "undeploy"     // delete the member from its host
-	InstallNode ActionKind = "install-node" // the spherelet bundle on all hosts of the cluster
-	RemoveNodes ActionKind = "remove-nodes" // from all hosts
-	Forget      ActionKind = "forget"       // the Supervisor, which is gone
+	Deploy     ActionKind = "deploy"      // make the member run on its host
+	AddLearner ActionKind = "add-learner" // to etcd
+	Promote    ActionKind = "promote"     // in etcd
+	RemoveEtcd ActionKind = "remove-etcd" // from etcd
+	Undeploy   ActionKind = "undeploy"    // delete the member from its host
+	Forget     ActionKind = "forget"      // the Supervisor, which is gone
 )
 
 // lostAfter is how long a member's host may be silent before the member is replaced: longer than a host's restart.
@@ -130,12 +129,21 @@ func (s *step) form() {
 			s.Members = nil
 			return
 		}
-		s.Serial++
-		s.Members = append(s.Members, Member{Name: fmt.Sprintf("control-plane-%d", s.Serial), Host: host.Name, Address: address, Deployment: s.deployment(host)})
+		s.Members = append(s.Members, s.member(host, address))
 	}
 	peers := s.peers()
 	for i := range s.Members {
 		s.Members[i].Peers = peers
+	}
+}
+
+// member is a new one for a host, with the next name.
+func (s *step) member(host Host, address netip.Addr) Member {
+	s.Serial++
+	deployment := s.deployment(host)
+	return Member{
+		Name: fmt.Sprintf("control-plane-%d", s.Serial), Host: host.Name, Address: address,
+		Deployment: deployment, Emulated: deployment == VM && !host.KVM,
 	}
 }
 
@@ -208,6 +216,9 @@ func (s *step) replaceLost() {
 func (s *step) leave() {
 	var left []Member
 	for _, m := range s.Members {
+		if _, voting := s.inEtcd(m.Name); m.Leaving && s.facts.Etcd != nil && !voting {
+			m.Ordered = false
+		}
 		if !m.Leaving {
 			left = append(left, m)
 			continue
@@ -268,18 +279,21 @@ func (s *step) grow() {
 		s.say("%d of %d members: the management network has no address left for another", len(s.staying()), s.Plan.Count)
 		return
 	}
-	s.Serial++
-	m := Member{Name: fmt.Sprintf("control-plane-%d", s.Serial), Host: hosts[0].Name, Address: address, Deployment: s.deployment(hosts[0]), Joins: true}
+	m := s.member(hosts[0], address)
+	m.Joins = true
 	m.Peers = append(s.peers(), Peer{Name: m.Name, Address: m.Address})
 	s.Members = append(s.Members, m)
 }
 
 // deploy brings every member to its host, joining ones into etcd first.
 func (s *step) deploy() {
-	for _, m := range s.staying() {
+	for i, m := range s.Members {
+		if m.Leaving {
+			continue
+		}
 		etcd, in := s.inEtcd(m.Name)
 		seen := s.facts.Members[m.Name]
-		if host, there := s.host(m.Host); !there || host.Lost > 0 {
+		if host, there := s.host(m.Host); m.Ordered && (!there || host.Lost > 0) {
 			s.sayLost(m, host)
 			continue
 		}
@@ -292,6 +306,7 @@ func (s *step) deploy() {
 			s.say("%s joins etcd", m.Name)
 			continue // its etcd does not begin before it is expected
 		}
+		s.Members[i].Ordered = true
 		s.do(Deploy, m)
 		switch {
 		case !seen.Deployed:
@@ -336,9 +351,10 @@ func (s *step) finish() {
 	if !s.Running {
 		return
 	}
-	s.actions = append(s.actions, Action{Kind: InstallNode})
 	for _, host := range s.facts.Hosts {
-		if why := s.facts.Nodes[host.Name]; why != "" {
+		if why, has := s.facts.Nodes[host.Name]; !has {
+			s.say("host %s gets its spherelet", host.Name)
+		} else if why != "" {
 			s.say("node %s is not ready: %s", host.Name, why)
 		}
 	}
@@ -351,10 +367,10 @@ func remove(s Supervisor, f Facts) (Supervisor, []Action, []string) {
 		st.say("waiting for namespaces to be gone: %s", strings.Join(f.Namespaces, ", "))
 		return st.Supervisor, nil, st.messages
 	}
-	st.actions = append(st.actions, Action{Kind: RemoveNodes})
+	st.NodesGone = true
 	var hosts []string
 	for _, host := range f.Hosts {
-		if _, has := f.Nodes[host.Name]; has {
+		if _, has := f.Nodes[host.Name]; has && host.Lost < lostAfter {
 			hosts = append(hosts, host.Name)
 		}
 	}
@@ -364,9 +380,11 @@ func remove(s Supervisor, f Facts) (Supervisor, []Action, []string) {
 	}
 	var left []Member
 	for _, m := range st.Members {
-		if _, there := st.host(m.Host); !there || st.gone(m) {
+		// What a host has that does not come back, it deletes should it come back one day.
+		if host, there := st.host(m.Host); !there || host.Lost > lostAfter || st.gone(m) {
 			continue
 		}
+		m.Ordered = false
 		st.do(Undeploy, m)
 		st.say("%s is deleted from host %s", m.Name, m.Host)
 		left = append(left, m)

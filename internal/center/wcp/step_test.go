@@ -93,16 +93,6 @@ func (w *world) do(a Action) {
 		w.voters[a.Member] = true
 	case RemoveEtcd:
 		delete(w.voters, a.Member)
-	case InstallNode:
-		for _, h := range w.hosts {
-			w.nodes[h.Name] = true
-		}
-	case RemoveNodes:
-		for _, h := range w.hosts {
-			if h.Lost == 0 {
-				delete(w.nodes, h.Name)
-			}
-		}
 	case Forget:
 		w.supervisor, w.voters = Supervisor{}, map[string]bool{}
 	}
@@ -139,6 +129,14 @@ func (w *world) step(t *testing.T) string {
 	next, actions, messages := Step(w.supervisor, w.facts())
 	w.supervisor = next
 	w.check(t)
+	// Hosts follow the record by themselves.
+	for _, h := range w.hosts {
+		if h.Lost == 0 && next.NodesGone {
+			delete(w.nodes, h.Name)
+		} else if h.Lost == 0 && next.Running {
+			w.nodes[h.Name] = true
+		}
+	}
 	for _, a := range actions {
 		fmt.Fprintln(&out, strings.TrimSpace(fmt.Sprintf("%s %s %s", a.Kind, a.Member, a.Host)))
 		w.do(a)

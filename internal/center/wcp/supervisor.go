@@ -14,6 +14,8 @@ type Supervisor struct {
 	Enabled time.Time `json:"enabled"`
 	// Removing is set by disable; nothing takes it back.
 	Removing bool `json:"removing,omitempty"`
+	// NodesGone is set, while removing, when the namespaces are gone and the nodes may go.
+	NodesGone bool `json:"nodesGone,omitempty"`
 	// Formed is set when the first members were seen as a quorum; from then on members come one at a time.
 	Formed bool `json:"formed,omitempty"`
 	// Running is set when the Kubernetes API answered for the first time; the configuration is complete then.
@@ -34,6 +36,10 @@ type Member struct {
 	Peers []Peer `json:"peers"`
 	// Joins tells that it comes to an etcd that is there, first as a learner.
 	Joins bool `json:"joins,omitempty"`
+	// Emulated machines are slow, and their time limits longer.
+	Emulated bool `json:"emulated,omitempty"`
+	// Ordered tells that the host shall have it; until then its etcd is not expected, after that it is deleted.
+	Ordered bool `json:"ordered,omitempty"`
 	// Leaving members are taken out of etcd, deleted from their hosts, and then forgotten.
 	Leaving bool `json:"leaving,omitempty"`
 }
@@ -63,7 +69,8 @@ func (s Supervisor) freeAddress() (netip.Addr, bool) {
 
 // Server is the URL of the Kubernetes API.
 func (s Supervisor) Server() string {
-	return "https://" + netip.AddrPortFrom(s.Plan.Floating.Addr(), apiPort).String()
+	return "https://" + netip.AddrPortFrom(s.Plan.Floating.Addr(), APIPort).String()
 }
 
-const apiPort = 6443
+// APIPort of a Supervisor.
+const APIPort = 6443

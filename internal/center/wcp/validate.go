@@ -29,6 +29,7 @@ type Plan struct {
 	Floating    netip.Prefix   `json:"floating"`  // with the length of the management network
 	Addresses   []netip.Addr   `json:"addresses"` // of members
 	Gateway     netip.Addr     `json:"gateway,omitzero"`
+	Nameservers []netip.Addr   `json:"nameservers,omitempty"`
 	DNSNames    []string       `json:"dnsNames,omitempty"`
 	Reserved    []netip.Prefix `json:"reserved,omitempty"` // ingress and egress
 }
@@ -241,11 +242,15 @@ func (s EnableSpec) names(*Plan) error {
 	return nil
 }
 
-func (s EnableSpec) servers(*Plan) error {
+func (s EnableSpec) servers(plan *Plan) error {
 	for field, list := range map[string][]string{"master_DNS": s.MasterDNS, "worker_DNS": s.WorkerDNS} {
-		for _, address := range list {
-			if _, err := netip.ParseAddr(address); err != nil {
-				return vapi.InvalidArgument("cluster."+field, "%s: %q is no IP address", field, address)
+		for _, text := range list {
+			address, err := netip.ParseAddr(text)
+			if err != nil {
+				return vapi.InvalidArgument("cluster."+field, "%s: %q is no IP address", field, text)
+			}
+			if field == "master_DNS" {
+				plan.Nameservers = append(plan.Nameservers, address)
 			}
 		}
 	}

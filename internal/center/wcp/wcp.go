@@ -12,6 +12,8 @@ import (
 	"pacific/internal/center/rest"
 	"pacific/internal/center/store"
 	"pacific/internal/center/vapi"
+	"pacific/internal/pki"
+	"pacific/internal/supervisor/member"
 )
 
 const base = "/api/vcenter/namespace-management"
@@ -20,6 +22,28 @@ const base = "/api/vcenter/namespace-management"
 type Fleet interface {
 	// Hosts of a cluster, in the order of their names.
 	Hosts(ctx context.Context, cluster string) ([]Host, error)
+	// Nodes are the names of those hosts that have the spherelet bundle.
+	Nodes(ctx context.Context, cluster string) ([]string, error)
+	// Stats of all hosts together.
+	Stats(ctx context.Context, cluster string) (Stats, error)
+}
+
+// Config of the service.
+type Config struct {
+	Store *store.Store
+	Fleet Fleet
+	// HostCA signs the image controllers' certificates for hostds.
+	HostCA *pki.CA
+	// Version of Kubernetes that Supervisors run.
+	Version string
+	// Deployers by the kind of deployment.
+	Deployers map[string]Deployer
+	// Tokens are how people sign in at Supervisors.
+	Tokens member.Tokens
+	// Registries are the authorities (PEM) by host:port that hosts and Supervisors trust beside the usual ones.
+	Registries func() map[string][]byte
+	// RemoveNamespaces tells all namespaces of a Supervisor to go, and lists those that are still there.
+	RemoveNamespaces func(ctx context.Context, cluster string) ([]string, error)
 }
 
 // Service is the part of center.
@@ -27,21 +51,27 @@ type Service struct {
 	Classes  *Classes
 	Policies *Policies
 
+	config      Config
+	records     *store.Store
 	supervisors store.Collection[Supervisor]
 	secrets     store.Collection[Secrets]
 	clusters    store.Collection[inventory.Cluster]
 	status      statuses
-	fleet       Fleet
-	version     string
+	clients     clients
+	hostCA      *pki.CA
 	now         func() time.Time
 }
 
-// New is the service with its records in the store. version is the one of Kubernetes that Supervisors run.
-func New(s *store.Store, fleet Fleet, version string) *Service {
+// New is the service; [Service.Run] runs it.
+func New(config Config) *Service {
+	if config.Registries == nil {
+		config.Registries = func() map[string][]byte { return nil }
+	}
 	return &Service{
-		Classes: NewClasses(s), Policies: NewPolicies(s),
-		supervisors: store.Of[Supervisor](s, "supervisors"), secrets: store.Of[Secrets](s, "supervisor-secrets"),
-		clusters: inventory.Clusters(s), fleet: fleet, version: version, now: time.Now,
+		Classes: NewClasses(config.Store), Policies: NewPolicies(config.Store),
+		config: config, records: config.Store, hostCA: config.HostCA,
+		supervisors: store.Of[Supervisor](config.Store, "supervisors"), secrets: store.Of[Secrets](config.Store, "supervisor-secrets"),
+		clusters: inventory.Clusters(config.Store), now: time.Now,
 	}
 }
 
@@ -63,6 +93,7 @@ func (s *Service) Routes() []rest.Route {
 		{Method: "GET", Path: base + "/supervisors/summaries", Access: rest.Reader, Handle: s.summaries},
 		{Method: "GET", Path: base + "/supervisors/{cluster}/summary", Access: rest.Reader, Handle: s.summary},
 		{Method: "GET", Path: base + "/supervisors/{cluster}/topology", Access: rest.Reader, Handle: s.topology},
+		{Method: "POST", Path: "/api/pacific/supervisors/{cluster}/kubeconfig", Handle: s.kubeconfig},
 		{Method: "GET", Path: base + "/software/clusters", Access: rest.Reader, Handle: s.software},
 		{Method: "GET", Path: base + "/software/clusters/{cluster}", Access: rest.Reader, Handle: s.softwareOf},
 		{Method: "GET", Path: base + "/software/cluster-available-versions", Access: rest.Reader, Handle: s.versions},
@@ -98,6 +129,32 @@ func notEnabled(id string, err error) error {
 }
 
 // EnsureBuiltin makes the records that every center has.
-func (s *Service) EnsureBuiltin(ctx context.Context, records *store.Store) error {
-	return errors.Join(s.Classes.EnsureBuiltin(ctx, records), s.Policies.EnsureBuiltin(ctx))
+func (s *Service) EnsureBuiltin(ctx context.Context) error {
+	return errors.Join(s.Classes.EnsureBuiltin(ctx, s.records), s.Policies.EnsureBuiltin(ctx))
 }
+
+// Get is a Supervisor, its cluster's name and how it is; [store.ErrNotFound] where the cluster is none.
+func (s *Service) Get(ctx context.Context, cluster string) (supervisor Supervisor, name string, status Status, err error) {
+	supervisor, _, err = s.supervisors.Get(ctx, cluster)
+	if err != nil {
+		return supervisor, "", Status{}, err
+	}
+	record, _, err := s.clusters.Get(ctx, cluster)
+	return supervisor, record.Name, s.status.of(cluster, supervisor), err
+}
+
+// List the clusters that are Supervisors.
+func (s *Service) List(ctx context.Context) ([]string, error) {
+	items, err := s.supervisors.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	clusters := make([]string, 0, len(items))
+	for _, item := range items {
+		clusters = append(clusters, item.ID)
+	}
+	return clusters, nil
+}
+
+// Watch signals now and after every change of a Supervisor's record.
+func (s *Service) Watch(ctx context.Context) <-chan struct{} { return s.supervisors.Watch(ctx) }
