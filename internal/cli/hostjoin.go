@@ -59,6 +59,8 @@ func (j *join) add(flags *pflag.FlagSet) {
 	flags.StringVar(&c.RecordDir, "record-dir", c.RecordDir, "directory of the records of processes; it must be empty after a reboot")
 	flags.StringVar(&c.LogDir, "log-dir", c.LogDir, "directory of the daemons' logs")
 	flags.StringVar(&c.RegistryConfig, "registry-config", "", "directory of registries' authorities, <host:port>/ca.crt (one in --dir)")
+	flags.StringVar(&c.ManagementBridge, "management-bridge", "", "bridge with the interface of --address in it, which control plane members share; without one the host has none of them")
+	flags.StringVar(&c.NamespacePrefix, "namespace-prefix", c.NamespacePrefix, "begin of the names of network namespaces that the agent makes")
 	flags.StringVar(&c.CgroupParent, "cgroup-parent", c.CgroupParent, "cgroup below which each machine gets its own")
 	flags.StringVar(&c.Accelerator, "accelerator", c.Accelerator, "auto, kvm or tcg; auto boots a tiny guest to find out")
 	flags.IntVar(&c.CPUs, "cpus", 0, "processors that machines may use (all)")

@@ -30,6 +30,8 @@ that are given change.`,
 	flags.StringVar(&request.BinDir, "bin-dir", "", "directory of the daemons' programs (this program's)")
 	flags.IntVar(&request.HostCPUs, "host-cpus", 0, "processors of each host (this machine's for a new instance)")
 	flags.StringVar(&memory, "host-memory", "", "memory of each host, such as 4Gi (a share of this machine's for a new instance)")
+	flags.IntVar(&request.ControlPlanes, "control-planes", 0, "how many control plane members, 1, 3 or 5, each on a host of its own (1 for a new instance)")
+	flags.StringVar(&request.ControlPlane, "control-plane", "", "what they are: vm, process, or auto (machines where KVM works, else processes, since an emulated one is eight times slower)")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		request.Home = home.path
 		if err := complete(&request, memory); err != nil {

@@ -73,15 +73,6 @@ func (u *Up) awaitRegistry(ctx context.Context, note func(string)) error {
 	})
 }
 
-func (u *Up) awaitSupervisor(ctx context.Context, note func(string)) error {
-	return u.awaitDaemons(ctx, note, []string{layout.Supervisor}, func(ctx context.Context) error {
-		if err := supervisorReady(ctx, u.layout); err != nil {
-			return Pending(fmt.Sprintf("the Kubernetes API on %s: %v", u.layout.Server(), err))
-		}
-		return nil
-	})
-}
-
 func (u *Up) awaitHosts(ctx context.Context, note func(string)) error {
 	waiting := map[int]string{}
 	for n := 1; n <= u.in.Hosts; n++ {
@@ -109,7 +100,7 @@ func (u *Up) awaitHosts(ctx context.Context, note func(string)) error {
 		}
 	}
 	if err == nil && accelerators["tcg"] && u.in.Options.Accelerator == "auto" {
-		u.Warn("KVM does not work on this machine: machines run under QEMU's software emulation (tcg), and the control plane runs as a process in its namespace")
+		u.Warn("KVM does not work on this machine: machines run under QEMU's software emulation (tcg), and unless --control-plane vm was given, the control plane runs as processes of the hosts")
 	}
 	return err
 }

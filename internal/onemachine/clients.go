@@ -52,7 +52,7 @@ func Kubernetes(l layout.Layout) (kubernetes.Interface, error) {
 // supervisorReady asks the kube-apiserver whether it is ready.
 func supervisorReady(ctx context.Context, l layout.Layout) error {
 	admin := l.Admin()
-	config, err := pki.ClientConfig(l.SupervisorCA().Cert, admin.Cert, admin.Key)
+	config, err := pki.ClientConfig(l.SupervisorCA(), admin.Cert, admin.Key)
 	if err != nil {
 		return err
 	}
@@ -61,7 +61,7 @@ func supervisorReady(ctx context.Context, l layout.Layout) error {
 
 // registryReady asks the registry for its version.
 func registryReady(ctx context.Context, l layout.Layout) error {
-	config, err := pki.ClientConfig(l.SupervisorCA().Cert, "", "")
+	config, err := pki.ClientConfig(l.RegistryCA(), "", "")
 	if err != nil {
 		return err
 	}

@@ -19,9 +19,9 @@ import (
 	"pacific/internal/onemachine/credentials"
 	"pacific/internal/onemachine/instance"
 	"pacific/internal/onemachine/layout"
-	"pacific/internal/onemachine/network"
 	"pacific/internal/onemachine/plan"
 	"pacific/internal/process"
+	"pacific/internal/wire"
 )
 
 const keeperName = "keeper"
@@ -119,6 +119,14 @@ func Keep(ctx context.Context, home string) error {
 			klog.ErrorS(err, "Cannot renew certificates; will try again", "after", renewal)
 		}
 	}, renewal)
+	go wait.UntilWithContext(ctx, func(ctx context.Context) {
+		if untilReady(ctx, l) != nil {
+			return
+		}
+		if err := ensureAdmin(ctx, l); err != nil {
+			klog.ErrorS(err, "Cannot renew the administrator's certificate; will try again", "after", renewal)
+		}
+	}, renewal)
 	k := keeper.Keeper{
 		Records:         records(l),
 		Ends:            ends(l),
@@ -161,7 +169,7 @@ func become(l layout.Layout, d plan.Daemon) error {
 	// A namespace belongs to a thread; the one that executes the program takes it along.
 	runtime.LockOSThread()
 	if d.Namespace != "" {
-		if err := network.Enter(d.Namespace); err != nil {
+		if err := wire.Enter(d.Namespace); err != nil {
 			return err
 		}
 	}

@@ -241,7 +241,7 @@ func (d *Down) purge(context.Context, func(string)) error {
 	l := d.layout
 	var errs []error
 	for _, path := range []string{
-		l.SupervisorDir(), l.CenterDir(), l.RegistryDir(), l.RegistryConfig(), filepath.Join(l.Home, "hosts"), filepath.Join(l.Home, "pki"),
+		l.CenterDir(), l.RegistryDir(), l.RegistryConfig(), filepath.Join(l.Home, "hosts"), filepath.Join(l.Home, "pki"),
 		l.LogDir(), l.Kubeconfig(), instance.File(l.Home),
 	} {
 		errs = append(errs, os.RemoveAll(path))

@@ -19,8 +19,8 @@ import (
 	"pacific/internal/hostagent"
 	"pacific/internal/keeper"
 	"pacific/internal/onemachine/layout"
-	"pacific/internal/onemachine/network"
 	"pacific/internal/onemachine/plan"
+	"pacific/internal/wire"
 )
 
 func agentName(host string) string { return host + "-agent" }
@@ -81,7 +81,7 @@ func (u *Up) join(ctx context.Context, dir hostagent.Dir, c hostagent.Config) er
 	}
 	cmd := exec.CommandContext(ctx, "/proc/self/exe", "host", "join",
 		"--center="+u.layout.CenterURL(), "--ca-sha256="+token.CASHA256, "--token-file=-", "--no-systemd",
-		"--name="+c.Name, "--address="+c.Address, "--interface="+c.Interface, "--dir="+string(dir), "--bin-dir="+c.BinDir,
+		"--name="+c.Name, "--address="+c.Address, "--interface="+c.Interface, "--management-bridge="+c.ManagementBridge, "--namespace-prefix="+c.NamespacePrefix, "--dir="+string(dir), "--bin-dir="+c.BinDir,
 		"--run-dir="+c.RunDir, "--record-dir="+c.RecordDir, "--log-dir="+c.LogDir, "--registry-config="+c.RegistryConfig,
 		"--daemon-prefix="+c.Prefix, "--cgroup-parent="+c.CgroupParent, "--accelerator="+c.Accelerator,
 		"--cpus="+strconv.Itoa(c.CPUs), "--memory="+strconv.FormatInt(c.MemoryBytes, 10))
@@ -113,7 +113,7 @@ func inNamespace(namespace string, do func() error) error {
 	go func() {
 		// The thread stays in the namespace, so it is not unlocked and dies with the goroutine.
 		runtime.LockOSThread()
-		if err := network.Enter(namespace); err != nil {
+		if err := wire.Enter(namespace); err != nil {
 			result <- err
 			return
 		}

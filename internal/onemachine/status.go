@@ -67,7 +67,7 @@ func GetStatus(ctx context.Context, in instance.Instance) Status {
 	l := layout.Layout{ID: in.ID, Home: in.Home}
 	status := Status{
 		Supervisor: supervisorStatus(ctx, l),
-		Registry:   RegistryStatus{Address: l.Registry(), CA: l.SupervisorCA().Cert},
+		Registry:   RegistryStatus{Address: l.Registry(), CA: l.RegistryCA()},
 		Daemons:    daemonStatus(in, l),
 	}
 	if err := registryReady(ctx, l); err != nil {

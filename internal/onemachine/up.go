@@ -26,11 +26,14 @@ type Request struct {
 	BinDir      string
 	HostCPUs    int
 	HostMemory  int64 // bytes
+	// ControlPlanes is how many members the control plane has: 1, 3 or 5. ControlPlane is what they are: auto, process or vm.
+	ControlPlanes int
+	ControlPlane  string
 }
 
 // Resolve computes the instance that a request makes of an earlier one, or of none.
 func Resolve(earlier *instance.Instance, r Request, machine Machine) (instance.Instance, error) {
-	in := instance.Instance{Home: r.Home, Hosts: 3, Options: instance.Options{Accelerator: "auto", HostCPUs: machine.CPUs}}
+	in := instance.Instance{Home: r.Home, Hosts: 3, Options: instance.Options{Accelerator: "auto", HostCPUs: machine.CPUs, ControlPlanes: 1, ControlPlane: "auto"}}
 	if earlier != nil {
 		in = *earlier
 	}
@@ -49,6 +52,9 @@ func Resolve(earlier *instance.Instance, r Request, machine Machine) (instance.I
 	if !slices.Contains([]string{"auto", "kvm", "tcg"}, in.Options.Accelerator) {
 		return in, fmt.Errorf("accelerator %q is none of auto, kvm, tcg", in.Options.Accelerator)
 	}
+	if err := r.controlPlane(&in, earlier != nil); err != nil {
+		return in, err
+	}
 	in.Options.BinDir = r.BinDir
 	if r.HostCPUs != 0 {
 		in.Options.HostCPUs = r.HostCPUs
@@ -62,6 +68,32 @@ func Resolve(earlier *instance.Instance, r Request, machine Machine) (instance.I
 		in.Options.HostMemory = machine.hostMemory(in.Hosts)
 	}
 	return in, nil
+}
+
+// controlPlane resolves what is wanted of it. It is decided once: center cannot change it on a Supervisor that is there.
+func (r Request) controlPlane(in *instance.Instance, exists bool) error {
+	o := &in.Options
+	if exists && o.ControlPlanes == 0 {
+		return fmt.Errorf("the instance in %s was made by a version without center, and cannot be taken over; delete it with: pacific down --purge --home %s", in.Home, in.Home)
+	}
+	if exists && (r.ControlPlanes != 0 && r.ControlPlanes != o.ControlPlanes || r.ControlPlane != "" && r.ControlPlane != o.ControlPlane) {
+		return fmt.Errorf("the instance has %d control plane members of kind %s, which cannot change; pacific down --purge deletes it with all that runs on it", o.ControlPlanes, o.ControlPlane)
+	}
+	if r.ControlPlanes != 0 {
+		o.ControlPlanes = r.ControlPlanes
+	}
+	if r.ControlPlane != "" {
+		o.ControlPlane = r.ControlPlane
+	}
+	switch {
+	case !slices.Contains([]int{1, 3, 5}, o.ControlPlanes):
+		return fmt.Errorf("%d control plane members; possible are 1, 3 and 5, since an even number tolerates no more failures than one less", o.ControlPlanes)
+	case o.ControlPlanes > in.Hosts:
+		return fmt.Errorf("%d control plane members take as many hosts, since no two may be on one; there are %d: give --hosts %d", o.ControlPlanes, in.Hosts, o.ControlPlanes)
+	case !slices.Contains([]string{"auto", "process", "vm"}, o.ControlPlane):
+		return fmt.Errorf("control plane %q is none of auto, process, vm", o.ControlPlane)
+	}
+	return nil
 }
 
 // Machine is what the hosts of an instance share.
@@ -115,7 +147,9 @@ func (u *Up) Stages() []Stage {
 		{"Join hosts to center", 2 * time.Minute, u.joinHosts},
 		// A host boots a tiny machine with every accelerator it may use, and all hosts do so at once.
 		{"Wait for hosts", 3 * time.Minute, u.awaitHosts},
-		{"Wait for Supervisor", 4 * time.Minute, u.awaitSupervisor},
+		{"Enable Supervisor", time.Minute, u.enableSupervisor},
+		// Emulated control plane machines are some eight times slower than processes.
+		{"Wait for Supervisor", 10 * time.Minute, u.awaitSupervisor},
 		{"Wait for nodes", 3 * time.Minute, u.awaitNodes},
 	}
 }
@@ -160,7 +194,7 @@ func (u *Up) preflight(ctx context.Context, in instance.Instance, earlier *insta
 	}
 	if earlier != nil {
 		l := layout.Layout{ID: in.ID, Home: in.Home}
-		_, facts.Running = records(l).Running(layout.Supervisor)
+		_, facts.Running = records(l).Running(layout.Center)
 		facts.Subnet = network.Free(in.ID)
 	}
 	if ctx.Err() != nil { // what was cut off looks like something missing

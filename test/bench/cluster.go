@@ -40,7 +40,7 @@ func openCluster(ctx context.Context, in instance.Instance, bin string, w worklo
 	if err != nil {
 		return nil, err
 	}
-	if err := imagebuild.Push(ctx, c.image, img, c.SupervisorCA().Cert, nil); err != nil {
+	if err := imagebuild.Push(ctx, c.image, img, c.RegistryCA(), nil); err != nil {
 		return nil, err
 	}
 	namespace, err := c.client.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "bench-"}}, metav1.CreateOptions{})

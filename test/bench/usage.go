@@ -79,7 +79,7 @@ func (c *cluster) daemons(ctx context.Context) map[string][]int {
 	kinds := map[string][]int{}
 	for _, d := range onemachine.GetStatus(ctx, c.instance).Daemons {
 		kind := d.Name
-		for _, host := range append(c.hosts(), "supervisor") {
+		for _, host := range c.hosts() {
 			kind = strings.TrimPrefix(kind, host+"-")
 		}
 		if d.PID != 0 {

@@ -50,5 +50,5 @@ func (i *images) push(ctx context.Context, variant int) (string, error) {
 		return "", err
 	}
 	ref := i.name(variant)
-	return ref, imagebuild.Push(ctx, ref, image, i.cluster.SupervisorCA().Cert, nil)
+	return ref, imagebuild.Push(ctx, ref, image, i.cluster.RegistryCA(), nil)
 }

@@ -58,7 +58,9 @@ func (k *killer) strike(ctx context.Context) {
 	switch b.victim {
 	case PodMachine, ImageMachine:
 		k.strikeMachine(ctx, b)
-	case Supervisor, Registry:
+	case Supervisor:
+		k.strikeDaemon(b.victim, layout.FirstMember)
+	case Registry:
 		k.strikeDaemon(b.victim, string(b.victim))
 	default:
 		host, _ := pick(k.Hosts(), b.which)

@@ -146,7 +146,7 @@ func (o options) prepare(ctx context.Context, l layout.Layout) (ginkgo.Program, 
 	src := o.sources
 	src.Programs, src.Cache = filepath.Join(bin, "conformance"), filepath.Join(output, "cache")
 	say := func(ref string) { fmt.Println("pushed", ref) }
-	if err := images.Push(ctx, l.Registry(), l.SupervisorCA().Cert, src, say); err != nil {
+	if err := images.Push(ctx, l.Registry(), l.RegistryCA(), src, say); err != nil {
 		return none, err
 	}
 	registries := filepath.Join(output, "registries.yaml")

@@ -31,7 +31,7 @@ func image(t *testing.T, name string) string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := imagebuild.Push(t.Context(), ref, img, cluster.SupervisorCA().Cert, nil); err != nil {
+		if err := imagebuild.Push(t.Context(), ref, img, cluster.RegistryCA(), nil); err != nil {
 			t.Fatal(err)
 		}
 	})

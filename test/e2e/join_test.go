@@ -24,6 +24,7 @@ import (
 	"pacific/internal/onemachine/network"
 	"pacific/internal/onemachine/plan"
 	"pacific/internal/process"
+	"pacific/internal/wire"
 )
 
 // joiner is a host beside those of the instance.
@@ -40,7 +41,7 @@ func newJoiner(t *testing.T, name string) *joiner {
 	address[3] = 99
 	j := &joiner{T: t, name: name, dir: t.TempDir(), namespace: cluster.Namespace(name), address: netip.AddrFrom4(address).String()}
 	net := plan.Of(cluster.instance).Network
-	net.Machines = []plan.Machine{{Name: name, Namespace: j.namespace, Port: cluster.Bridge() + "-j", Address: netip.PrefixFrom(netip.AddrFrom4(address), 24)}}
+	net.Machines = []plan.Machine{{Name: name, Machine: wire.Machine{Namespace: j.namespace, Port: cluster.Bridge() + "-j", Address: netip.PrefixFrom(netip.AddrFrom4(address), 24)}}}
 	if err := network.Apply(t.Context(), net); err != nil {
 		t.Fatal(err)
 	}

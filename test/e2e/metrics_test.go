@@ -11,6 +11,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -21,8 +22,8 @@ import (
 	stats "k8s.io/kubelet/pkg/apis/stats/v1alpha1"
 
 	"pacific/internal/onemachine/layout"
-	"pacific/internal/onemachine/network"
 	"pacific/internal/pki"
+	"pacific/internal/wire"
 )
 
 // busy is a script that uses a processor wholly.
@@ -167,7 +168,7 @@ func hostMetrics(t *testing.T, n int, client layout.Pair) (int, string) {
 func get(t *testing.T, url string, config *tls.Config) (int, string) {
 	t.Helper()
 	transport := &http.Transport{TLSClientConfig: config, DisableKeepAlives: true, DialContext: func(ctx context.Context, _, address string) (net.Conn, error) {
-		return network.Dial(ctx, cluster.Namespace(layout.Supervisor), address)
+		return wire.Dial(ctx, cluster.Namespace(layout.Center), address)
 	}}
 	answer, err := (&http.Client{Transport: transport, Timeout: 30 * time.Second}).Get(url)
 	if err != nil {
@@ -212,23 +213,25 @@ func TestHostMetrics(t *testing.T) {
 			t.Errorf("pacific_vm_%s of the pod is 0", name)
 		}
 	}
-	if code, body := hostMetrics(t, n, cluster.HostdImages()); code != http.StatusForbidden {
+	file := filepath.Join(cluster.HostDir(layout.HostName(n)), "pki", "hostd-client-spherelet")
+	spherelet := layout.Pair{Cert: file + ".crt", Key: file + ".key"}
+	if code, body := hostMetrics(t, n, spherelet); code != http.StatusForbidden {
 		t.Errorf("another client got %d %s", code, body)
 	}
 }
 
 // Components of the control plane show their metrics to whom RBAC lets read them, and to nobody else.
 func TestControlPlaneMetrics(t *testing.T) {
-	admin, err := pki.ClientConfig(cluster.SupervisorCA().Cert, cluster.Admin().Cert, cluster.Admin().Key)
+	admin, err := pki.ClientConfig(cluster.SupervisorCA(), cluster.Admin().Cert, cluster.Admin().Key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	anonymous, err := pki.ClientConfig(cluster.SupervisorCA().Cert, "", "")
+	anonymous, err := pki.ClientConfig(cluster.SupervisorCA(), "", "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for port, want := range map[int]string{10257: "workqueue_depth", 10259: "scheduler_", 4443: "metrics_server_kubelet_request_total"} {
-		url := fmt.Sprintf("https://%s:%d", cluster.SupervisorAddress(), port)
+		url := fmt.Sprintf("https://%s:%d", cluster.MemberAddress(1), port)
 		if code, body := get(t, url+"/metrics", admin); code != http.StatusOK || !strings.Contains(body, want) {
 			t.Errorf("port %d: %d, without %s", port, code, want)
 		}

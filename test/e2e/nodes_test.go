@@ -83,7 +83,7 @@ func TestUpAgainChangesNothing(t *testing.T) {
 
 func TestAnonymousSeesOnlyHealth(t *testing.T) {
 	for path, want := range map[string]string{"/readyz": "200", "/livez": "200", "/api/v1/namespaces": "401", "/version": "401"} {
-		r := onHost(t, layout.HostName(1), "curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "--cacert", cluster.SupervisorCA().Cert, cluster.Server()+path)
+		r := onHost(t, layout.HostName(1), "curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "--cacert", cluster.SupervisorCA(), cluster.Server()+path)
 		if r.stdout != want && (want == "200" || r.stdout != "403") {
 			t.Errorf("%s without a certificate: %s", path, r)
 		}

@@ -47,7 +47,7 @@ func privateRegistry(t *testing.T) (ref, address string, stop func()) {
 	ref = address + "/busybox:1"
 	img, err := imagebuild.Build(t.Context(), "busybox", imagebuild.Inputs{Busybox: "/bin/busybox"})
 	must(t, err)
-	must(t, imagebuild.Push(t.Context(), ref, img, cluster.SupervisorCA().Cert, authn.FromConfig(authn.AuthConfig{Username: "anna", Password: "secret"})))
+	must(t, imagebuild.Push(t.Context(), ref, img, cluster.RegistryCA(), authn.FromConfig(authn.AuthConfig{Username: "anna", Password: "secret"})))
 	return ref, address, stop
 }
 
@@ -57,7 +57,7 @@ func trust(t *testing.T, address string) {
 	dir := filepath.Join(cluster.RegistryConfig(), address)
 	must(t, os.MkdirAll(dir, 0o755))
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	ca, err := os.ReadFile(cluster.SupervisorCA().Cert)
+	ca, err := os.ReadFile(cluster.RegistryCA())
 	must(t, err)
 	must(t, os.WriteFile(filepath.Join(dir, "ca.crt"), ca, 0o644))
 }

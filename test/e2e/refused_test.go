@@ -72,7 +72,7 @@ func TestRegistryThatDoesNotAnswer(t *testing.T) {
 func TestCorruptImage(t *testing.T) {
 	ns := newNamespace(t)
 	ref := cluster.Registry() + "/corrupt:1"
-	if err := imagebuild.PushCorrupt(t.Context(), ref, cluster.RegistryDir(), cluster.SupervisorCA().Cert, nil); err != nil {
+	if err := imagebuild.PushCorrupt(t.Context(), ref, cluster.RegistryDir(), cluster.RegistryCA(), nil); err != nil {
 		t.Fatal(err)
 	}
 	apply(t, ns, imagePod("p", ref))

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"pacific/internal/onemachine/layout"
 )
 
 // TestPodsDoNotNoticeDeadDaemons kills daemons with SIGKILL while a pod counts in its log.
@@ -20,7 +22,7 @@ func TestPodsDoNotNoticeDeadDaemons(t *testing.T) {
 	pod := startShell(t, ns, shell{name: "p", script: counter, spec: on("host-1")})
 	machine := machineOf(t, "host-1", string(pod.UID))
 	for _, daemons := range [][]string{
-		{"host-1-spherelet"}, {"host-1-hostd"}, {"host-1-spherelet", "host-1-hostd"}, {"host-1-dataplane"}, {"supervisor"},
+		{"host-1-spherelet"}, {"host-1-hostd"}, {"host-1-spherelet", "host-1-hostd"}, {"host-1-dataplane"}, {layout.FirstMember},
 	} {
 		t.Run(strings.Join(daemons, "+"), func(t *testing.T) {
 			killDaemons(t, daemons...)

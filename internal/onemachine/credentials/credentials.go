@@ -16,23 +16,17 @@ import (
 	"pacific/internal/pki"
 )
 
-// Ensure makes what is missing and renews what runs out. It may run at any time, also while the daemons use the files.
-//
-// It makes the Supervisor's authority too, just as the supervisor itself would, so that every daemon can have its
-// certificate before any daemon runs. The two must not do that at once: Ensure runs before the supervisor's first start.
+// Ensure makes what is missing and renews what runs out of that which center does not sign. It may run at any time, also while
+// the daemons use the files.
 func Ensure(in instance.Instance) error {
 	l := layout.Layout{ID: in.ID, Home: in.Home}
-	certs := leavesOf(in)
-	if err := ensure(l.HostCA(), "pacific-hosts", certs.host); err != nil {
+	if err := ensure(l.HostCA(), "pacific-hosts", leavesOf(in)); err != nil {
 		return err
 	}
-	if err := ensure(l.SupervisorCA(), "pacific-supervisor", certs.supervisor); err != nil {
-		return err
-	}
-	if err := copyFile(l.SupervisorCA().Cert, filepath.Join(l.RegistryConfig(), l.Registry(), "ca.crt")); err != nil {
+	if err := copyFile(l.RegistryCA(), filepath.Join(l.RegistryConfig(), l.Registry(), "ca.crt")); err != nil {
 		return fmt.Errorf("registry's authority: %w", err)
 	}
-	return ensureKubeconfigs(l)
+	return nil
 }
 
 func ensure(files layout.Pair, commonName string, certs []pki.Leaf) error {

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/datadriven"
 	"k8s.io/client-go/rest"
@@ -21,8 +22,7 @@ import (
 func TestIdentities(t *testing.T) {
 	datadriven.RunTest(t, "testdata/identities", func(t *testing.T, d *datadriven.TestData) string {
 		in := instance.Instance{ID: 1, Home: "/home", Hosts: 2}
-		certs := leavesOf(in)
-		return "host CA\n" + text(certs.host) + "Supervisor's CA\n" + text(certs.supervisor)
+		return text(leavesOf(in))
 	})
 }
 
@@ -70,20 +70,35 @@ func snapshot(t *testing.T, dir string) string {
 	return b.String()
 }
 
-func TestKubeconfigsLoad(t *testing.T) {
+func TestTheAdministratorsKubeconfigLoads(t *testing.T) {
 	in := instance.Instance{ID: 9, Home: t.TempDir(), Hosts: 1}
 	if err := Ensure(in); err != nil {
 		t.Fatal(err)
 	}
 	l := layout.Layout{ID: in.ID, Home: in.Home}
-	for _, file := range []string{l.Kubeconfig(), l.DataplaneKubeconfig(layout.Supervisor)} {
-		config, err := clientcmd.BuildConfigFromFlags("", file)
-		if err != nil || config.Host != "https://10.77.9.2:6443" {
-			t.Fatalf("%s: %v", file, err)
-		}
-		if _, err := rest.TLSConfigFor(config); err != nil {
-			t.Errorf("%s: %v", file, err)
-		}
+	if !AdminDue(l, time.Now()) {
+		t.Error("a certificate that is not there is not due")
+	}
+	ca, err := pki.LoadCA(l.HostCA().Cert, l.HostCA().Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	certificate, key, err := ca.Issue(pki.Leaf{CommonName: "kubernetes-admin", Client: true}, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := SaveAdmin(l, Admin{CA: string(ca.PEM()), Certificate: string(certificate), Key: string(key)}); err != nil {
+		t.Fatal(err)
+	}
+	if AdminDue(l, time.Now()) || !AdminDue(l, time.Now().Add(50*time.Minute)) {
+		t.Error("a certificate is due at the wrong time")
+	}
+	config, err := clientcmd.BuildConfigFromFlags("", l.Kubeconfig())
+	if err != nil || config.Host != "https://10.77.9.2:6443" {
+		t.Fatal(err)
+	}
+	if _, err := rest.TLSConfigFor(config); err != nil {
+		t.Error(err)
 	}
 	admin, err := os.ReadFile(l.Kubeconfig())
 	if err != nil || strings.Contains(string(admin), in.Home) {

@@ -15,7 +15,7 @@ import (
 
 	"pacific/internal/onemachine"
 	"pacific/internal/onemachine/layout"
-	"pacific/internal/onemachine/network"
+	"pacific/internal/wire"
 )
 
 // Answer of one pod to requests to the Service.
@@ -78,7 +78,7 @@ func clientInside(namespace string) *http.Client {
 	return &http.Client{Transport: &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, address string) (net.Conn, error) {
-			return network.Dial(ctx, namespace, address)
+			return wire.Dial(ctx, namespace, address)
 		},
 	}}
 }

@@ -60,7 +60,7 @@ func (d *Demo) push(ctx context.Context, _ func(string)) (err error) {
 	if err != nil {
 		return err
 	}
-	return imagebuild.Push(ctx, d.image, image, d.layout.SupervisorCA().Cert, nil)
+	return imagebuild.Push(ctx, d.image, image, d.layout.RegistryCA(), nil)
 }
 
 // resources are the kinds that the manifest may have.

@@ -34,6 +34,9 @@ type Options struct {
 	Accelerator string `json:"accelerator"` // auto, kvm, tcg
 	HostCPUs    int    `json:"hostCPUs"`
 	HostMemory  int64  `json:"hostMemory"` // bytes
+	// ControlPlanes is how many members the control plane has, ControlPlane what they are: auto, process, vm.
+	ControlPlanes int    `json:"controlPlanes"`
+	ControlPlane  string `json:"controlPlane"`
 }
 
 // File is where the instance with this home is described.

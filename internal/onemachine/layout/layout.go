@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"net/netip"
 	"path/filepath"
-
-	supervisorpki "pacific/internal/supervisor/pki"
 )
 
 // Ports of the daemons.
@@ -31,11 +29,11 @@ const (
 // RunRoot holds the run directories of all instances.
 const RunRoot = "/run/pacific"
 
-// Supervisor is the name of the control plane's machine.
-const Supervisor = "supervisor"
-
 // ManagementBridge is, in each host's namespace, the bridge of the management network.
 const ManagementBridge = "mgmt0"
+
+// Cluster of all hosts, as center calls it.
+const Cluster = "domain-c1"
 
 // Layout of one instance.
 type Layout struct {
@@ -61,7 +59,7 @@ func HostNames(count int) []string {
 // Bridge is the virtual management switch.
 func (l Layout) Bridge() string { return fmt.Sprintf("pac%d", l.ID) }
 
-// Namespace of a machine (a host or [Supervisor]) as ip netns shows it.
+// Namespace of a machine (a host, [Center] or a control plane member) as ip netns shows it.
 func (l Layout) Namespace(machine string) string { return fmt.Sprintf("pacific-%d-%s", l.ID, machine) }
 
 // Table is the nftables table in the root namespace.
@@ -83,8 +81,14 @@ func (l Layout) Subnet() netip.Prefix { return netip.PrefixFrom(l.address(0), 24
 // Gateway is the bridge's address, where the registry listens too.
 func (l Layout) Gateway() netip.Addr { return l.address(1) }
 
-// SupervisorAddress is the control plane's.
+// SupervisorAddress is the one that a healthy member of the control plane holds; the members' own follow it.
 func (l Layout) SupervisorAddress() netip.Addr { return l.address(2) }
+
+// MemberAddress is that of the nth member of the control plane, counted from 1, as long as none was replaced.
+func (l Layout) MemberAddress(n int) netip.Addr { return l.address(byte(2 + n)) }
+
+// FirstMember is the daemon of the first control plane member that runs as a process.
+const FirstMember = "host-1-control-plane-1"
 
 // HostAddress is the nth host's, counted from 1.
 func (l Layout) HostAddress(n int) netip.Addr { return l.address(byte(10 + n)) }
@@ -118,9 +122,6 @@ func (l Layout) Log(daemon string) string { return filepath.Join(l.LogDir(), dae
 // Kubeconfig is the administrator's.
 func (l Layout) Kubeconfig() string { return filepath.Join(l.Home, "kubeconfig") }
 
-// SupervisorDir is the control plane's data directory.
-func (l Layout) SupervisorDir() string { return filepath.Join(l.Home, "supervisor") }
-
 // RegistryDir is the registry's data directory.
 func (l Layout) RegistryDir() string { return filepath.Join(l.Home, "registry") }
 
@@ -129,11 +130,6 @@ func (l Layout) RegistryConfig() string { return filepath.Join(l.Home, "registry
 
 // HostDir is the directory of a host: its agent's files, its daemons' state.
 func (l Layout) HostDir(host string) string { return filepath.Join(l.Home, "hosts", host) }
-
-// DataplaneKubeconfig is the dataplane's of the control plane.
-func (l Layout) DataplaneKubeconfig(machine string) string {
-	return filepath.Join(l.pkiDir(), "dataplane-"+machine+".kubeconfig")
-}
 
 func (l Layout) pkiDir() string { return filepath.Join(l.Home, "pki") }
 
@@ -145,26 +141,20 @@ func (l Layout) pair(name string) Pair {
 // HostCA signs certificates of hostd and its clients.
 func (l Layout) HostCA() Pair { return l.pair("host-ca") }
 
-// SupervisorCA signs everything of Kubernetes.
-func (l Layout) SupervisorCA() Pair {
-	files := supervisorpki.Layout{DataDir: l.SupervisorDir()}
-	return Pair{Cert: files.Cert(supervisorpki.CA), Key: files.Key(supervisorpki.CA)}
-}
+// SupervisorCA is the certificate of the authority that signs everything of Kubernetes. Center has its key.
+func (l Layout) SupervisorCA() string { return filepath.Join(l.pkiDir(), "supervisor-ca.crt") }
+
+// RegistryCA is the certificate by which clients verify the registry.
+func (l Layout) RegistryCA() string { return l.HostCA().Cert }
 
 // HostdAdmin is the administrator's client certificate for every hostd.
 func (l Layout) HostdAdmin() Pair { return l.pair("hostd-client-admin") }
-
-// HostdImages is the image controller's client certificate for every hostd.
-func (l Layout) HostdImages() Pair { return l.pair("hostd-client-image-controller") }
 
 // HostdMetrics is the client certificate of a Prometheus that reads every hostd's metrics.
 func (l Layout) HostdMetrics() Pair { return l.pair("hostd-client-metrics-reader") }
 
 // Admin is the Kubernetes administrator's client certificate.
 func (l Layout) Admin() Pair { return l.pair("kubernetes-admin") }
-
-// DataplaneClient is the dataplane's client certificate for the Kubernetes API.
-func (l Layout) DataplaneClient(machine string) Pair { return l.pair("dataplane-client-" + machine) }
 
 // RegistryServing is the registry's serving certificate.
 func (l Layout) RegistryServing() Pair { return l.pair("registry") }

@@ -11,6 +11,7 @@ import (
 	"pacific/internal/keeper"
 	"pacific/internal/onemachine/instance"
 	"pacific/internal/onemachine/layout"
+	"pacific/internal/wire"
 )
 
 // Plan of an instance.
@@ -29,14 +30,10 @@ type Network struct {
 	Machines []Machine
 }
 
-// Machine is a namespace with one wire to the outside, eth0.
+// Machine is one of the instance: a namespace with a wire to the management switch.
 type Machine struct {
-	Name      string
-	Namespace string
-	Port      string // the other end of eth0, on the bridge
-	Address   netip.Prefix
-	// Bridge has eth0 in it, and the address, where machines share the wire; empty where eth0 has the address itself.
-	Bridge string
+	Name string
+	wire.Machine
 }
 
 // Daemon is a process that the keeper keeps running.
@@ -47,11 +44,10 @@ func Of(in instance.Instance) Plan {
 	l := layout.Layout{ID: in.ID, Home: in.Home}
 	p := planner{Instance: in, Layout: l}
 	plan := Plan{Cgroup: l.Cgroup(), Network: p.network()}
-	plan.Daemons = append(plan.Daemons, p.registry(), p.center(), p.supervisor())
+	plan.Daemons = append(plan.Daemons, p.registry(), p.center())
 	for n := 1; n <= in.Hosts; n++ {
 		plan.Daemons = append(plan.Daemons, p.agent(layout.HostName(n)))
 	}
-	plan.Daemons = append(plan.Daemons, p.dataplane(layout.Supervisor, l.SupervisorAddress(), "--control-plane"))
 	return plan
 }
 
@@ -61,12 +57,16 @@ var hostDaemons = []string{"hostd", "spherelet", "dataplane"}
 // DaemonNames of an instance: those of the plan, and those that the hosts' agents keep.
 func DaemonNames(in instance.Instance) []string {
 	var names []string
+	l := layout.Layout{ID: in.ID, Home: in.Home}
 	for _, d := range Of(in).Daemons {
 		names = append(names, d.Name)
 	}
 	for _, host := range layout.HostNames(in.Hosts) {
 		for _, kind := range hostDaemons {
 			names = append(names, host+"-"+kind)
+		}
+		for _, member := range hostagent.Dir(l.HostDir(host)).Members() {
+			names = append(names, host+"-"+member)
 		}
 	}
 	return names
@@ -79,9 +79,8 @@ func Host(in instance.Instance, n int) hostagent.Config {
 	return hostagent.Config{
 		Name: host, Address: l.HostAddress(n).String(), Center: l.CenterAgents(),
 		BinDir: in.Options.BinDir, RunDir: l.HostRunDir(host), RecordDir: l.RecordDir(), LogDir: l.LogDir(), RegistryConfig: l.RegistryConfig(),
-		Prefix: host + "-", CgroupParent: l.HostCgroup(host), Interface: layout.ManagementBridge,
-		ManagementBridge: layout.ManagementBridge,
-		Accelerator:      in.Options.Accelerator, CPUs: in.Options.HostCPUs, MemoryBytes: in.Options.HostMemory,
+		Prefix: host + "-", CgroupParent: l.HostCgroup(host), Interface: layout.ManagementBridge, ManagementBridge: layout.ManagementBridge, NamespacePrefix: l.Namespace(""),
+		Accelerator: in.Options.Accelerator, CPUs: in.Options.HostCPUs, MemoryBytes: in.Options.HostMemory,
 	}
 }
 
@@ -98,17 +97,17 @@ func (p planner) network() Network {
 		Subnet:  p.Layout.Subnet(),
 	}
 	net.Machines = append(net.Machines, p.machine(layout.Center, "c", p.CenterAddress()))
-	net.Machines = append(net.Machines, p.machine(layout.Supervisor, "s", p.SupervisorAddress()))
 	for n := 1; n <= p.Hosts; n++ {
 		host := p.machine(layout.HostName(n), strconv.Itoa(n), p.HostAddress(n))
-		host.Bridge = layout.ManagementBridge
+		// Control plane members share the host's wire.
+		host.Machine.Bridge = layout.ManagementBridge
 		net.Machines = append(net.Machines, host)
 	}
 	return net
 }
 
 func (p planner) machine(name, port string, address netip.Addr) Machine {
-	return Machine{Name: name, Namespace: p.Namespace(name), Port: p.Bridge() + "-" + port, Address: onSubnet(address)}
+	return Machine{name, wire.Machine{Namespace: p.Namespace(name), Port: p.Bridge() + "-" + port, Address: onSubnet(address)}}
 }
 
 func onSubnet(address netip.Addr) netip.Prefix { return netip.PrefixFrom(address, 24) }
@@ -125,44 +124,17 @@ func (p planner) registry() Daemon {
 		"--tls-cert="+tls.Cert, "--tls-key="+tls.Key)
 }
 
-func (p planner) supervisor() Daemon {
-	client := p.HostdImages()
-	return p.daemon(layout.Supervisor, p.Namespace(layout.Supervisor), "supervisor",
-		"--data-dir="+p.SupervisorDir(),
-		"--advertise-address="+p.SupervisorAddress().String(),
-		"--service-cidr="+layout.ServiceCIDR,
-		"--pod-cidr="+layout.PodCIDR,
-		"--host-ca="+p.HostCA().Cert, "--host-cert="+client.Cert, "--host-key="+client.Key,
-		"--registry-config="+p.RegistryConfig())
-}
-
 func (p planner) center() Daemon {
-	hostCA, ca := p.HostCA(), p.SupervisorCA()
+	hostCA := p.HostCA()
 	return p.daemon(layout.Center, p.Namespace(layout.Center), "center",
 		"--data-dir="+p.CenterDir(),
 		"--address="+p.CenterAddress().String(),
 		"--administrator-password-file="+p.CenterPasswordFile(),
 		"--host-ca-cert="+hostCA.Cert, "--host-ca-key="+hostCA.Key,
-		"--supervisor-server="+p.Server(),
-		"--supervisor-ca-cert="+ca.Cert, "--supervisor-ca-key="+ca.Key,
-		"--supervisor-cluster-dns="+layout.ClusterDNS,
-		"--supervisor-cluster-domain="+layout.ClusterDomain,
 		"--registry-config="+p.RegistryConfig())
 }
 
 // agent of a host, which keeps the host's daemons as center wants them.
 func (p planner) agent(host string) Daemon {
 	return p.daemon(host+"-agent", p.Namespace(host), "pacific", "host", "agent", "--wait", "--dir="+p.HostDir(host))
-}
-
-func (p planner) dataplane(machine string, address netip.Addr, extra ...string) Daemon {
-	args := append([]string{
-		"--node-name=" + machine,
-		"--node-ip=" + address.String(),
-		"--kubeconfig=" + p.DataplaneKubeconfig(machine),
-		"--interface=eth0",
-	}, extra...)
-	d := p.daemon(machine+"-dataplane", p.Namespace(machine), "dataplane", args...)
-	d.AfterSupervisor = true
-	return d
 }
