@@ -82,7 +82,8 @@ func (d Dir) writeMember(m *centerv1.Member) error {
 	if err != nil {
 		return err
 	}
-	return writeIfChanged(d.memberConfig(m.GetName()), data)
+	// The process reads its configuration when it starts, but registries when it needs them.
+	return errors.Join(writeIfChanged(d.memberConfig(m.GetName()), data), config.WriteRegistries())
 }
 
 func (d Dir) memberConfig(name string) string {

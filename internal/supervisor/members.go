@@ -71,21 +71,9 @@ func installHostClient(m member.Config) (hostdial.Files, error) {
 	return files, nil
 }
 
-// installRegistries makes the directory anew, so that a registry that is not named any more is not trusted any more.
+// installRegistries writes the authorities of registries; who makes a member that is a process may do so again at any time.
 func installRegistries(m member.Config) (string, error) {
-	dir := filepath.Join(m.DataDir, "registries")
-	if err := os.RemoveAll(dir); err != nil {
-		return "", err
-	}
-	for registry, authority := range m.Registries {
-		if err := os.MkdirAll(filepath.Join(dir, registry), 0o700); err != nil {
-			return "", err
-		}
-		if err := os.WriteFile(filepath.Join(dir, registry, "ca.crt"), []byte(authority), 0o600); err != nil {
-			return "", err
-		}
-	}
-	return dir, os.MkdirAll(dir, 0o700)
+	return member.RegistriesDir(m.DataDir), m.WriteRegistries()
 }
 
 // peers of etcd; nil for a control plane that is always alone.

@@ -112,7 +112,9 @@ func TestSignIn(t *testing.T) {
 	pacificOutput(t, "center", "user", "create", "dev1", "--new-password-file", password)
 	t.Cleanup(func() { must(t, pacific(context.Background(), cluster.Home, "center", "user", "delete", "dev1")) })
 	pacificOutput(t, "namespace", "create", namespace)
-	t.Cleanup(func() { must(t, pacific(context.Background(), cluster.Home, "namespace", "delete", namespace, "--wait")) })
+	t.Cleanup(func() {
+		must(t, pacific(context.Background(), cluster.Home, "namespace", "delete", namespace, "--wait"))
+	})
 	pacificOutput(t, "namespace", "access", "set", namespace, user, "--role", "edit")
 
 	kubeconfig := filepath.Join(dir, "kubeconfig")

@@ -4,13 +4,12 @@ package e2e
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 
 	nodeapi "pacific/api/node"
 	"pacific/internal/supervisor/scheduler/resourcepool"
@@ -19,8 +18,10 @@ import (
 // Pods over the memory limit of their namespace wait and say so, and start when there is room.
 func TestPodsWaitForTheirNamespacesMemory(t *testing.T) {
 	t.Parallel()
-	ns := newNamespace(t)
-	limitMemory(t, ns, "300Mi")
+	const ns = "e2e-memory"
+	pacificOutput(t, "namespace", "create", ns)
+	t.Cleanup(func() { must(t, pacific(context.Background(), cluster.Home, "namespace", "delete", ns, "--wait")) })
+	limitMemory(t, ns, "300")
 	// 100 MiB and the overhead of the machine: two have room, three do not.
 	for _, name := range []string{"one", "two"} {
 		startShell(t, ns, shell{name: name, script: idle, container: "resources: {requests: {memory: 100Mi}}"})
@@ -34,19 +35,21 @@ func TestPodsWaitForTheirNamespacesMemory(t *testing.T) {
 
 	apply(t, ns, shell{name: "four", script: idle, container: "resources: {requests: {memory: 500Mi}}"}.manifest())
 	awaitUnschedulable(t, ns, "four", "alone needs 536Mi", "raise the limit")
-	limitMemory(t, ns, "1Gi")
+	limitMemory(t, ns, "1024")
 	awaitReady(t, ns, "four")
 }
 
-func limitMemory(t *testing.T, namespace, limit string) {
+// limitMemory sets the limit as an administrator of center does, and waits until the Supervisor has it.
+func limitMemory(t *testing.T, namespace, mebibytes string) {
 	t.Helper()
-	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": map[string]string{resourcepool.AnnotationMemoryLimit: limit}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := cluster.client.CoreV1().Namespaces().Patch(t.Context(), namespace, types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
-		t.Fatal(err)
-	}
+	pacificOutput(t, "namespace", "set", namespace, "--memory-limit", mebibytes)
+	eventually(t, time.Minute, "limit "+mebibytes, func(ctx context.Context) error {
+		ns, err := cluster.client.CoreV1().Namespaces().Get(ctx, namespace, metav1.GetOptions{})
+		if err == nil && ns.Annotations[resourcepool.AnnotationMemoryLimit] != mebibytes+"Mi" {
+			err = fmt.Errorf("annotations %v", ns.Annotations)
+		}
+		return err
+	})
 }
 
 func awaitUnschedulable(t *testing.T, namespace, name string, parts ...string) {
