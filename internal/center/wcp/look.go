@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"reflect"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -104,7 +105,7 @@ func (s *Service) observe(ctx context.Context, cluster string, m Member, secrets
 	seen.Ready = health.GetReady()
 	for _, c := range health.GetComponents() {
 		if c.GetState() != supervisorv1.Component_READY && c.GetState() != supervisorv1.Component_STANDBY {
-			seen.Why = strings.TrimSuffix(fmt.Sprintf("%s is %s: %s", c.GetName(), strings.ToLower(c.GetState().String()), c.GetMessage()), ": ")
+			seen.Why = strings.TrimSuffix(fmt.Sprintf("%s is %s: %s", c.GetName(), strings.ToLower(c.GetState().String()), readable(c.GetMessage())), ": ")
 			break
 		}
 	}
@@ -162,6 +163,22 @@ func notOK(body, code string) string {
 		return code
 	}
 	return "not ready yet: " + strings.Join(failed, ", ")
+}
+
+// failedCheck is one in the long answer of a kube-apiserver that is not ready.
+var failedCheck = regexp.MustCompile(`\[-\]([^ ]+)`)
+
+// readable shortens what a component says that quotes such an answer.
+func readable(message string) string {
+	if !strings.Contains(message, "[+]") {
+		return message
+	}
+	before, _, _ := strings.Cut(message, ":")
+	var failed []string
+	for _, match := range failedCheck.FindAllStringSubmatch(message, -1) {
+		failed = append(failed, match[1])
+	}
+	return before + " waits for " + or(strings.Join(failed, ", "), "its last checks")
 }
 
 // nodes says how the nodes of the hosts are that have the spherelet bundle.
