@@ -28,7 +28,7 @@ const (
 	lookInterval  = 5 * time.Second
 	pressInterval = time.Second
 	// lookTimeout bounds one look at everything, so that one dead host does not hold up others for long.
-	lookTimeout = 8 * time.Second
+	lookTimeout = 20 * time.Second
 )
 
 // Run brings Supervisors to what is wanted of them, until ctx is cancelled.
