@@ -16,11 +16,8 @@ import (
 	"pacific/internal/pki"
 )
 
-// Port of everything HTTP, and of the hosts' agents.
-const (
-	Port      = 443
-	HostsPort = 7440
-)
+// Port of everything HTTP; that of the hosts' agents is [hosts.AgentPort].
+const Port = 443
 
 // Config is what center's flags say.
 type Config struct {

@@ -78,7 +78,7 @@ func (s *services) hosts(records *store.Store, centerCA, hostCA *pki.CA, platfor
 	layout := Layout{s.config.DataDir}
 	cert, key := layout.Serving()
 	return hosts.New(hosts.Config{
-		Store: records, Listen: net.JoinHostPort(s.config.Address.String(), strconv.Itoa(HostsPort)),
+		Store: records, Listen: net.JoinHostPort(s.config.Address.String(), strconv.Itoa(hosts.AgentPort)),
 		Cert: cert, Key: key, CenterCA: centerCA, HostCA: hostCA, ClientDir: layout.pki(""), Supervisors: platform,
 	})
 }

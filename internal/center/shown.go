@@ -15,13 +15,6 @@ import (
 	"pacific/internal/center/wcp"
 )
 
-// Objects that stand for what Pacific brings with every host.
-const (
-	managementNetwork     = "network-1"
-	managementNetworkName = "management"
-	rootPoolPrefix        = "resgroup-"
-)
-
 // shown is the inventory that clients see by SOAP.
 type shown struct {
 	records    *store.Store
@@ -53,7 +46,7 @@ func (s shown) inventory(ctx context.Context) (soap.Inventory, error) {
 		return all, err
 	}
 	for _, item := range datacenters {
-		dc := soap.Datacenter{ID: item.ID, Name: item.Value.Name, Networks: []soap.Named{{ID: managementNetwork, Name: managementNetworkName}}}
+		dc := soap.Datacenter{ID: item.ID, Name: item.Value.Name, Networks: []soap.Named{{ID: inventory.ManagementNetwork, Name: inventory.ManagementNetworkName}}}
 		for _, c := range clusters {
 			if c.Value.Datacenter != item.ID {
 				continue
@@ -71,7 +64,7 @@ func (s shown) inventory(ctx context.Context) (soap.Inventory, error) {
 }
 
 func (s shown) cluster(ctx context.Context, id, name string, pools []namespaces.Pool) (soap.Cluster, []soap.Datastore, error) {
-	cluster := soap.Cluster{ID: id, Name: name, RootPool: rootPoolPrefix + id}
+	cluster := soap.Cluster{ID: id, Name: name, RootPool: inventory.RootPool(id)}
 	list, err := s.fleet.of(ctx, id)
 	if err != nil {
 		return cluster, nil, err
@@ -85,8 +78,9 @@ func (s shown) cluster(ctx context.Context, id, name string, pools []namespaces.
 			CPUs: int32(h.Facts.CPUs), MHz: int32(h.Facts.CPUMHz), MemoryBytes: int64(h.Facts.MemoryBytes),
 			MemoryUsedMiB: int32(report.GetMemoryUsedBytes() >> 20), Product: h.Facts.OperatingSystem, Version: h.Facts.AgentVersion,
 		})
+		datastore, datastoreName := inventory.Datastore(h.ID, h.Name)
 		datastores = append(datastores, soap.Datastore{
-			ID: "datastore-" + h.ID, Name: h.Name + "-local", Capacity: int64(h.Facts.StorageBytes), Free: int64(report.GetStorageFreeBytes()), Hosts: []string{h.ID},
+			ID: datastore, Name: datastoreName, Capacity: int64(h.Facts.StorageBytes), Free: int64(report.GetStorageFreeBytes()), Hosts: []string{h.ID},
 		})
 	}
 	for _, p := range pools {

@@ -8,6 +8,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/grpc"
 	"google.golang.org/protobuf/encoding/protojson"
 
 	hostv1 "pacific/api/host/v1"
@@ -78,6 +79,13 @@ Disks of images belong to their image and stay for the next pod.`,
 }
 
 func getInventory(ctx context.Context, in instance.Instance, l layout.Layout, host string) (*hostv1.GetInventoryResponse, error) {
+	return askHostd(in, l, host, "inventory", func(conn *grpc.ClientConn) (*hostv1.GetInventoryResponse, error) {
+		return hostv1.NewHostClient(conn).GetInventory(ctx, &hostv1.GetInventoryRequest{})
+	})
+}
+
+// askHostd asks the hostd of a host for something.
+func askHostd[T any](in instance.Instance, l layout.Layout, host, what string, ask func(*grpc.ClientConn) (*T, error)) (*T, error) {
 	n, err := hostNumber(in, host)
 	if err != nil {
 		return nil, err
@@ -87,11 +95,11 @@ func getInventory(ctx context.Context, in instance.Instance, l layout.Layout, ho
 		return nil, err
 	}
 	defer conn.Close()
-	inventory, err := hostv1.NewHostClient(conn).GetInventory(ctx, &hostv1.GetInventoryRequest{})
+	answer, err := ask(conn)
 	if err != nil {
-		return nil, fmt.Errorf("inventory of %s from hostd on %s: %w; its log is %s", host, l.Hostd(n), err, l.Log(host+"-hostd"))
+		return nil, fmt.Errorf("%s of %s from hostd on %s: %w; its log is %s", what, host, l.Hostd(n), err, l.Log(host+"-hostd"))
 	}
-	return inventory, nil
+	return answer, nil
 }
 
 func hostNumber(in instance.Instance, host string) (int, error) {

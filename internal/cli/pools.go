@@ -6,10 +6,10 @@ import (
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/grpc"
 	"google.golang.org/protobuf/encoding/protojson"
 
 	hostv1 "pacific/api/host/v1"
-	"pacific/internal/onemachine"
 	"pacific/internal/onemachine/instance"
 	"pacific/internal/onemachine/layout"
 )
@@ -45,20 +45,9 @@ made, and THROTTLED in how many of the periods that it ran in it used up its lim
 }
 
 func getPools(ctx context.Context, in instance.Instance, l layout.Layout, host string) (*hostv1.ListPoolsResponse, error) {
-	n, err := hostNumber(in, host)
-	if err != nil {
-		return nil, err
-	}
-	conn, err := onemachine.DialHost(l, n)
-	if err != nil {
-		return nil, err
-	}
-	defer conn.Close()
-	list, err := hostv1.NewPoolsClient(conn).ListPools(ctx, &hostv1.ListPoolsRequest{})
-	if err != nil {
-		return nil, fmt.Errorf("resource pools of %s from hostd on %s: %w; its log is %s", host, l.Hostd(n), err, l.Log(host+"-hostd"))
-	}
-	return list, nil
+	return askHostd(in, l, host, "resource pools", func(conn *grpc.ClientConn) (*hostv1.ListPoolsResponse, error) {
+		return hostv1.NewPoolsClient(conn).ListPools(ctx, &hostv1.ListPoolsRequest{})
+	})
 }
 
 func writePools(w *tabwriter.Writer, list *hostv1.ListPoolsResponse) {

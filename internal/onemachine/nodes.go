@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 
+	"pacific/internal/center/wcp"
 	"pacific/internal/onemachine/layout"
 )
 
@@ -69,7 +70,7 @@ func whyNotReady(host string, nodes []corev1.Node, leases []coordinationv1.Lease
 	if at < 0 {
 		return "not registered yet"
 	}
-	if reason := notReady(nodes[at]); reason != "" {
+	if reason := wcp.NotReady(nodes[at]); reason != "" {
 		return reason
 	}
 	lease := slices.IndexFunc(leases, func(l coordinationv1.Lease) bool { return l.Name == host })
@@ -77,19 +78,6 @@ func whyNotReady(host string, nodes []corev1.Node, leases []coordinationv1.Lease
 		return "its spherelet has not renewed the node's lease since it started"
 	}
 	return ""
-}
-
-func notReady(node corev1.Node) string {
-	for _, condition := range node.Status.Conditions {
-		if condition.Type != corev1.NodeReady {
-			continue
-		}
-		if condition.Status == corev1.ConditionTrue {
-			return ""
-		}
-		return condition.Reason + ": " + condition.Message
-	}
-	return "it has no Ready condition yet"
 }
 
 func sphereletName(host string) string { return host + "-spherelet" }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"pacific/internal/center/client"
+	"pacific/internal/center/inventory"
 	"pacific/internal/center/wcp"
 	"pacific/internal/onemachine/credentials"
 	"pacific/internal/onemachine/layout"
@@ -36,7 +37,7 @@ func (u *Up) enableSpec() wcp.EnableSpec {
 	return wcp.EnableSpec{
 		SizeHint: &size, NetworkProvider: &provider, ServiceCIDR: &services,
 		NCPNetwork: &wcp.NCPNetwork{PodCIDRs: []wcp.CIDR{pods}, IngressCIDRs: []wcp.CIDR{}, EgressCIDRs: []wcp.CIDR{}},
-		ManagementNetwork: &wcp.ManagementNetwork{Mode: "STATICRANGE", Network: "network-1", AddressRange: &wcp.AddressRange{
+		ManagementNetwork: &wcp.ManagementNetwork{Mode: "STATICRANGE", Network: inventory.ManagementNetwork, AddressRange: &wcp.AddressRange{
 			StartingAddress: u.layout.SupervisorAddress().String(), AddressCount: o.ControlPlanes + spareAddresses,
 			SubnetMask: "255.255.255.0", Gateway: u.layout.Gateway().String(),
 		}},

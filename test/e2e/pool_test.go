@@ -11,8 +11,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	namespaceapi "pacific/api/namespace"
 	nodeapi "pacific/api/node"
-	"pacific/internal/supervisor/scheduler/resourcepool"
 )
 
 // Pods over the memory limit of their namespace wait and say so, and start when there is room.
@@ -45,7 +45,7 @@ func limitMemory(t *testing.T, namespace, mebibytes string) {
 	pacificOutput(t, "namespace", "set", namespace, "--memory-limit", mebibytes)
 	eventually(t, time.Minute, "limit "+mebibytes, func(ctx context.Context) error {
 		ns, err := cluster.client.CoreV1().Namespaces().Get(ctx, namespace, metav1.GetOptions{})
-		if err == nil && ns.Annotations[resourcepool.AnnotationMemoryLimit] != mebibytes+"Mi" {
+		if err == nil && ns.Annotations[namespaceapi.AnnotationMemoryLimit] != mebibytes+"Mi" {
 			err = fmt.Errorf("annotations %v", ns.Annotations)
 		}
 		return err

@@ -14,6 +14,7 @@ import (
 	"k8s.io/klog/v2"
 
 	centerv1 "pacific/api/center/v1"
+	"pacific/internal/center/inventory"
 	"pacific/internal/center/store"
 	"pacific/internal/pki"
 )
@@ -122,7 +123,7 @@ func (h *Hosts) create(ctx context.Context, request *centerv1.JoinRequest, key, 
 		return Host{}, unavailable(err)
 	}
 	host := Host{
-		ID: fmt.Sprintf("host-%d", number), Name: request.GetName(), Cluster: ClusterID, Address: request.GetAddress(),
+		ID: fmt.Sprintf("host-%d", number), Name: request.GetName(), Cluster: inventory.DefaultCluster, Address: request.GetAddress(),
 		Joined: h.now().UTC(), Keys: []string{key}, Facts: factsOf(request.GetFacts()),
 	}
 	t.UsedBy, t.Host = key, host.ID

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/codes"
 
 	centerv1 "pacific/api/center/v1"
+	"pacific/internal/center/inventory"
 	"pacific/internal/center/store"
 )
 
@@ -22,7 +23,7 @@ func TestATokenMakesOneHost(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if response.GetId() != "host-1" || response.GetCluster() != ClusterID || len(response.GetCertificates()) != 3 {
+	if response.GetId() != "host-1" || response.GetCluster() != inventory.DefaultCluster || len(response.GetCertificates()) != 3 {
 		t.Fatalf("got %+v", response)
 	}
 	names := map[centerv1.Purpose]string{}

@@ -7,14 +7,6 @@ import (
 	"pacific/internal/center/store"
 )
 
-// Cluster that hosts join, and its datacenter.
-const (
-	ClusterID      = "domain-c1"
-	ClusterName    = "cluster-1"
-	DatacenterID   = "datacenter-1"
-	DatacenterName = "dc-1"
-)
-
 // Host is a host's record.
 type Host struct {
 	ID      string            `json:"id"` // host-1

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	centerv1 "pacific/api/center/v1"
+	"pacific/internal/center/inventory"
 	"pacific/internal/center/rest"
 	"pacific/internal/center/store"
 	"pacific/internal/center/vapi"
@@ -88,7 +89,7 @@ func (h *Hosts) listOriginal(r *rest.Request) (any, error) {
 			summary.PowerState = "POWERED_ON"
 		}
 		if chosen(host.ID, "hosts", "filter.hosts") && chosen(host.Name, "names", "filter.names") && chosen(host.Cluster, "clusters", "filter.clusters") &&
-			chosen(DatacenterID, "datacenters", "filter.datacenters") && chosen(string(connection), "connection_states", "filter.connection_states") {
+			chosen(inventory.DefaultDatacenter, "datacenters", "filter.datacenters") && chosen(string(connection), "connection_states", "filter.connection_states") {
 			list = append(list, summary)
 		}
 	}

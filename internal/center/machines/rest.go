@@ -4,16 +4,8 @@ import (
 	"net/http"
 	"slices"
 
-	"pacific/internal/center/hosts"
 	"pacific/internal/center/inventory"
 	"pacific/internal/center/rest"
-)
-
-// The one network of every host, and the pool of every cluster, are not made by anybody.
-const (
-	managementNetwork     = "network-1"
-	managementNetworkName = "management"
-	rootPoolPrefix        = "resgroup-"
 )
 
 // Routes of the part: the original's lists, and all that is known of machines.
@@ -62,7 +54,7 @@ func (s *Service) vms(r *rest.Request) ([]row, error) {
 	for _, m := range list {
 		rows = append(rows, row{
 			map[string]any{"vm": m.VM, "name": m.Name, "power_state": m.PowerState, "cpu_count": m.CPUs, "memory_size_MiB": m.MemoryBytes >> 20},
-			map[string]string{"vms": m.VM, "names": m.Name, "hosts": m.Host, "power_states": m.PowerState, "clusters": hosts.ClusterID, "datacenters": hosts.DatacenterID},
+			map[string]string{"vms": m.VM, "names": m.Name, "hosts": m.Host, "power_states": m.PowerState, "clusters": inventory.DefaultCluster, "datacenters": inventory.DefaultDatacenter},
 		})
 	}
 	return rows, err
@@ -94,17 +86,17 @@ func (s *Service) datastores(r *rest.Request) ([]row, error) {
 	list, err := s.fleet.List(r.Context())
 	var rows []row
 	for _, h := range list {
-		id, name := "datastore-"+h.ID, h.Name+"-local"
+		id, name := inventory.Datastore(h.ID, h.Name)
 		body := map[string]any{"datastore": id, "name": name, "type": "VMFS", "capacity": h.Facts.StorageBytes}
-		rows = append(rows, row{body, map[string]string{"datastores": id, "names": name, "types": "VMFS", "datacenters": hosts.DatacenterID}})
+		rows = append(rows, row{body, map[string]string{"datastores": id, "names": name, "types": "VMFS", "datacenters": inventory.DefaultDatacenter}})
 	}
 	return rows, err
 }
 
 func networks(*rest.Request) ([]row, error) {
 	return []row{{
-		map[string]any{"network": managementNetwork, "name": managementNetworkName, "type": "STANDARD_PORTGROUP"},
-		map[string]string{"networks": managementNetwork, "names": managementNetworkName, "types": "STANDARD_PORTGROUP", "datacenters": hosts.DatacenterID},
+		map[string]any{"network": inventory.ManagementNetwork, "name": inventory.ManagementNetworkName, "type": "STANDARD_PORTGROUP"},
+		map[string]string{"networks": inventory.ManagementNetwork, "names": inventory.ManagementNetworkName, "types": "STANDARD_PORTGROUP", "datacenters": inventory.DefaultDatacenter},
 	}}, nil
 }
 
@@ -112,7 +104,7 @@ func networks(*rest.Request) ([]row, error) {
 type Pool struct{ ID, Name, Folder string }
 
 func (s *Service) pools(r *rest.Request) ([]row, error) {
-	rows := []row{poolRow(rootPoolPrefix+hosts.ClusterID, "Resources")}
+	rows := []row{poolRow(inventory.RootPool(inventory.DefaultCluster), "Resources")}
 	if s.Pools == nil {
 		return rows, nil
 	}
@@ -126,14 +118,14 @@ func (s *Service) pools(r *rest.Request) ([]row, error) {
 func poolRow(id, name string) row {
 	return row{
 		map[string]any{"resource_pool": id, "name": name},
-		map[string]string{"resource_pools": id, "names": name, "clusters": hosts.ClusterID, "datacenters": hosts.DatacenterID},
+		map[string]string{"resource_pools": id, "names": name, "clusters": inventory.DefaultCluster, "datacenters": inventory.DefaultDatacenter},
 	}
 }
 
 func (s *Service) folders(r *rest.Request) ([]row, error) {
 	rows := []row{
-		folderRow("group-d1", "Datacenters", "DATACENTER"), folderRow("group-h1", "host", "HOST"), folderRow("group-v1", "vm", "VIRTUAL_MACHINE"),
-		folderRow("group-s1", "datastore", "DATASTORE"), folderRow("group-n1", "network", "NETWORK"),
+		folderRow(inventory.RootFolder, "Datacenters", "DATACENTER"), folderRow(inventory.Folder(inventory.HostFolder, inventory.DefaultDatacenter), "host", "HOST"), folderRow(inventory.Folder(inventory.MachineFolder, inventory.DefaultDatacenter), "vm", "VIRTUAL_MACHINE"),
+		folderRow(inventory.Folder(inventory.DatastoreFolder, inventory.DefaultDatacenter), "datastore", "DATASTORE"), folderRow(inventory.Folder(inventory.NetworkFolder, inventory.DefaultDatacenter), "network", "NETWORK"),
 	}
 	if s.Pools == nil {
 		return rows, nil
@@ -148,5 +140,5 @@ func (s *Service) folders(r *rest.Request) ([]row, error) {
 }
 
 func folderRow(id, name, kind string) row {
-	return row{map[string]any{"folder": id, "name": name, "type": kind}, map[string]string{"folders": id, "names": name, "type": kind, "datacenters": hosts.DatacenterID}}
+	return row{map[string]any{"folder": id, "name": name, "type": kind}, map[string]string{"folders": id, "names": name, "type": kind, "datacenters": inventory.DefaultDatacenter}}
 }

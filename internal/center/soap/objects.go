@@ -5,15 +5,17 @@ import (
 	"github.com/vmware/govmomi/simulator/vpx"
 	"github.com/vmware/govmomi/vim25/mo"
 	"github.com/vmware/govmomi/vim25/types"
+
+	"pacific/internal/center/inventory"
 )
 
 // objects makes the managed objects of an inventory, children before the parents that name them. They are never changed
 // after they were given to the registry: another inventory makes new ones.
-func objects(inventory Inventory) []mo.Reference {
+func objects(all Inventory) []mo.Reference {
 	b := &builder{}
 	root := &simulator.Folder{Folder: vpx.RootFolder}
 	root.ChildEntity = nil
-	for _, d := range inventory.Datacenters {
+	for _, d := range all.Datacenters {
 		root.ChildEntity = append(root.ChildEntity, b.datacenter(d, root.Self))
 	}
 	b.add(root)
@@ -48,10 +50,10 @@ func entity(self types.ManagedObjectReference, name string, parent types.Managed
 func (b *builder) datacenter(d Datacenter, parent types.ManagedObjectReference) types.ManagedObjectReference {
 	dc := &simulator.Datacenter{}
 	dc.ManagedEntity = entity(ref("Datacenter", d.ID), d.Name, parent)
-	machines := b.folder("group-v0."+d.ID, "vm", dc.Self, "VirtualMachine", folderKind)
-	hosts := b.folder("group-h0."+d.ID, "host", dc.Self, "ComputeResource", folderKind)
-	datastores := b.folder("group-s0."+d.ID, "datastore", dc.Self, datastoreKind, folderKind)
-	networks := b.folder("group-n0."+d.ID, "network", dc.Self, networkKind, folderKind)
+	machines := b.folder(inventory.Folder(inventory.MachineFolder, d.ID), "vm", dc.Self, "VirtualMachine", folderKind)
+	hosts := b.folder(inventory.Folder(inventory.HostFolder, d.ID), "host", dc.Self, "ComputeResource", folderKind)
+	datastores := b.folder(inventory.Folder(inventory.DatastoreFolder, d.ID), "datastore", dc.Self, datastoreKind, folderKind)
+	networks := b.folder(inventory.Folder(inventory.NetworkFolder, d.ID), "network", dc.Self, networkKind, folderKind)
 	for _, n := range d.Networks {
 		network := &mo.Network{}
 		network.ManagedEntity = entity(ref(networkKind, n.ID), n.Name, networks.Self)

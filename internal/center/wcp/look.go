@@ -207,13 +207,14 @@ func (s *Service) nodes(ctx context.Context, cluster string, supervisor Supervis
 	}
 	for _, node := range list.Items {
 		if _, ours := nodes[node.Name]; ours {
-			nodes[node.Name] = whyNotReady(node)
+			nodes[node.Name] = NotReady(node)
 		}
 	}
 	return nodes, nil
 }
 
-func whyNotReady(node corev1.Node) string {
+// NotReady says why a node is not Ready; empty for one that is.
+func NotReady(node corev1.Node) string {
 	for _, condition := range node.Status.Conditions {
 		if condition.Type != corev1.NodeReady {
 			continue

@@ -72,22 +72,25 @@ func (s *Service) topology(r *rest.Request) (any, error) {
 	return []map[string]any{{"zone": cluster.Name, "clusters": []string{id}}}, nil
 }
 
+// ipManagement gives out the addresses of a network.
+type ipManagement struct {
+	Gateway     string `json:"gateway_address"` // CIDR notation
+	Assignments []struct {
+		Assignee string `json:"assignee"`
+		Ranges   []struct {
+			Address string `json:"address"`
+			Count   int    `json:"count"`
+		} `json:"ranges"`
+	} `json:"ip_assignments"`
+}
+
 // computeClusterSpec is the body of enable_on_compute_cluster, as far as Pacific goes by it. The rest is accepted.
 type computeClusterSpec struct {
 	Name         string `json:"name"`
 	ControlPlane struct {
 		Network struct {
-			Floating     string `json:"floating_ip_address"`
-			IPManagement struct {
-				Gateway     string `json:"gateway_address"` // CIDR notation
-				Assignments []struct {
-					Assignee string `json:"assignee"`
-					Ranges   []struct {
-						Address string `json:"address"`
-						Count   int    `json:"count"`
-					} `json:"ranges"`
-				} `json:"ip_assignments"`
-			} `json:"ip_management"`
+			Floating     string       `json:"floating_ip_address"`
+			IPManagement ipManagement `json:"ip_management"`
 		} `json:"network"`
 		LoginBanner   string `json:"login_banner"`
 		Size          string `json:"size"`
@@ -96,15 +99,7 @@ type computeClusterSpec struct {
 	} `json:"control_plane"`
 	Workloads struct {
 		Network struct {
-			IPManagement struct {
-				Assignments []struct {
-					Assignee string `json:"assignee"`
-					Ranges   []struct {
-						Address string `json:"address"`
-						Count   int    `json:"count"`
-					} `json:"ranges"`
-				} `json:"ip_assignments"`
-			} `json:"ip_management"`
+			IPManagement ipManagement `json:"ip_management"`
 		} `json:"network"`
 		KubeAPIServerOptions struct {
 			Security struct {

@@ -18,13 +18,14 @@ import (
 	"k8s.io/kubernetes/pkg/scheduler/framework"
 	"k8s.io/kubernetes/pkg/scheduler/framework/runtime"
 
+	namespaceapi "pacific/api/namespace"
 	podapi "pacific/api/pod"
 )
 
 func namespace(name, limit string) *v1.Namespace {
 	n := &v1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
 	if limit != "" {
-		n.Annotations = map[string]string{AnnotationMemoryLimit: limit}
+		n.Annotations = map[string]string{namespaceapi.AnnotationMemoryLimit: limit}
 	}
 	return n
 }

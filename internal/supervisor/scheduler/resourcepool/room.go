@@ -5,20 +5,19 @@ import (
 
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
-)
 
-// AnnotationMemoryLimit of a Namespace is the memory limit of its resource pool over all hosts, a quantity such as 5000Mi.
-const AnnotationMemoryLimit = "vmware-system-resource-pool-memory-limit"
+	namespaceapi "pacific/api/namespace"
+)
 
 // memoryLimit of a namespace in bytes, 0 for none.
 func memoryLimit(namespace *v1.Namespace) (int64, error) {
-	value, ok := namespace.Annotations[AnnotationMemoryLimit]
+	value, ok := namespace.Annotations[namespaceapi.AnnotationMemoryLimit]
 	if !ok {
 		return 0, nil
 	}
 	limit, err := resource.ParseQuantity(value)
 	if err != nil || limit.Sign() <= 0 {
-		return 0, fmt.Errorf("annotation %s of namespace %s is %q, which is no quantity of memory", AnnotationMemoryLimit, namespace.Name, value)
+		return 0, fmt.Errorf("annotation %s of namespace %s is %q, which is no quantity of memory", namespaceapi.AnnotationMemoryLimit, namespace.Name, value)
 	}
 	return limit.Value(), nil
 }

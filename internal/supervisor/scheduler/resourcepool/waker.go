@@ -5,6 +5,8 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	corelisters "k8s.io/client-go/listers/core/v1"
 	"k8s.io/klog/v2"
+
+	namespaceapi "pacific/api/namespace"
 )
 
 // waker tries the waiting pods of a namespace again when its limit changes. The scheduling queue knows no events of namespaces,
@@ -25,7 +27,7 @@ func (*waker) OnDelete(any) {}
 func (w *waker) OnUpdate(before, after any) {
 	was, ok1 := before.(*v1.Namespace)
 	is, ok2 := after.(*v1.Namespace)
-	if !ok1 || !ok2 || was.Annotations[AnnotationMemoryLimit] == is.Annotations[AnnotationMemoryLimit] {
+	if !ok1 || !ok2 || was.Annotations[namespaceapi.AnnotationMemoryLimit] == is.Annotations[namespaceapi.AnnotationMemoryLimit] {
 		return
 	}
 	pods, err := w.pods.Pods(is.Name).List(labels.Everything())
