@@ -42,9 +42,9 @@ func TestControlPlaneMachine(t *testing.T) {
 	spec := memberSpec()
 
 	begin := time.Now()
-	vm, err := h.machines.Create(h.ctx(), &hostv1.CreateRequest{Spec: spec, Start: true})
+	_, err := h.machines.Create(h.ctx(), &hostv1.CreateRequest{Spec: spec, Start: true})
 	h.must(err)
-	vm = h.awaitMember(spec.Id, func(vm *hostv1.VirtualMachine) bool { return vm.GetGuest().GetStage() != "" })
+	vm := h.awaitMember(spec.Id, func(vm *hostv1.VirtualMachine) bool { return vm.GetGuest().GetStage() != "" })
 	t.Logf("init after %s", vm.GuestReadyAt.AsTime().Sub(vm.StartedAt.AsTime()).Round(10*time.Millisecond))
 	vm = h.awaitMember(spec.Id, serving)
 	t.Logf("ready after %s; %s at %v", time.Since(begin).Round(100*time.Millisecond), vm.ImageVersion, vm.Guest.Addresses)

@@ -140,12 +140,10 @@ func (b *bench) token() string {
 // agent of a test speaks the protocol by hand.
 type agent struct {
 	*bench
-	name   string
-	key    []byte // PEM
-	cert   []byte // PEM
-	signer map[centerv1.Purpose][]byte
-	asks   []*centerv1.CertificateRequest
-	conn   *grpc.ClientConn
+	name string
+	key  []byte // PEM
+	cert []byte // PEM
+	asks []*centerv1.CertificateRequest
 }
 
 func (b *bench) agent(name string) *agent {

@@ -37,13 +37,6 @@ func newWorld() *world {
 	}
 }
 
-func (w *world) set(s Supervisor) {
-	w.mu.Lock()
-	w.supervisors[s.Cluster] = s
-	w.mu.Unlock()
-	w.signal()
-}
-
 func (w *world) drop(cluster string) {
 	w.mu.Lock()
 	delete(w.supervisors, cluster)

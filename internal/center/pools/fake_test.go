@@ -118,7 +118,6 @@ type fleet struct {
 	t     *testing.T
 	ids   []string
 	hosts map[string]*hostd
-	mu    sync.Mutex
 	pools []Pool
 }
 

@@ -17,7 +17,7 @@ const spins = "PACIFIC_TEST_SPINS"
 func spin() {
 	for range 4 {
 		go func() {
-			for {
+			for n := 0; ; n++ { // uses its processor up, on purpose
 			}
 		}()
 	}

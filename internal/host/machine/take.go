@@ -28,7 +28,7 @@ func (a *actor) take(action Action) (Event, error) {
 	case Await:
 		time.AfterFunc(time.Until(t.Deadline), func() { a.post(GraceOver{At: time.Now(), Deadline: t.Deadline}) })
 	case AwaitStart:
-		time.AfterFunc(time.Until(t.At), func() { a.post(StartDue{At: t.At}) })
+		time.AfterFunc(time.Until(t.At), func() { a.post(StartDue(t)) })
 	case Plug:
 		return nil, a.whileUp(func(ctx context.Context, s *session) error { return a.plug(ctx, s, t.Disk) })
 	case Unplug:

@@ -68,7 +68,7 @@ func left(capacity, used int64) int64 {
 	if capacity <= 0 || used >= capacity {
 		return 0
 	}
-	return fwk.MaxNodeScore * (capacity - max(0, used)) / capacity
+	return fwk.MaxScore * (capacity - max(0, used)) / capacity
 }
 
 // unmeasured tells whether the pod came when the load was measured already. Without this a burst of pods would go to one host.

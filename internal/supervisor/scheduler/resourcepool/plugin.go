@@ -105,10 +105,10 @@ func (*plugin) NormalizeScore(_ context.Context, _ fwk.CycleState, _ *v1.Pod, sc
 	}
 	for i := range scores {
 		if most == 0 {
-			scores[i].Score = fwk.MaxNodeScore
+			scores[i].Score = fwk.MaxScore
 			continue
 		}
-		scores[i].Score = fwk.MaxNodeScore * (most - scores[i].Score) / most
+		scores[i].Score = fwk.MaxScore * (most - scores[i].Score) / most
 	}
 	return nil
 }
